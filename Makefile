@@ -1,0 +1,46 @@
+# `make train` and `make test` need Python 3.11+, make and a package index; nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help train test check bench tensorboard lock clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+train: $(READY)  ## train on the embedded MNIST, draw samples, export the generator
+	$(BIN)/python -m keras_gan.train --dataset=mnist
+
+test: check  ## lint, types and every test
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## speed, measured on this machine
+	$(BIN)/python -m benchmarks.training_speed
+	$(BIN)/python -m benchmarks.data_speed
+
+tensorboard: $(READY)  ## look at the logs of every run
+	$(BIN)/tensorboard --logdir=runs
+
+lock: $(READY)  ## write requirements.lock anew from setup.py
+	$(BIN)/uv pip compile --universal --python-version=3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --extra=dev setup.py --output-file=requirements.lock --upgrade
+
+clean:  ## remove the environment, caches and builds (not runs, data or exports)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made again when what it is made from has changed.
+$(READY): requirements.lock setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Expected Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	       "Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,205 @@
+"""What happens beside training: progress, curves, sample grids, checkpoints.
+
+They work with any `fit`; `experiment.train` calls an epoch what is one log interval, so that they
+act every `log_every` steps.
+"""
+
+import math
+import os
+import pathlib
+import sys
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from keras_gan import images
+from keras_gan.interfaces import UserError
+
+# What the user reads, beside what the logs are called.
+NAMES = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
+PLAIN_SECONDS = 15  # between two lines where there is no terminal
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with epoch, step, steps/s, time left, losses, D(x) and D(G(z)).
+
+    Where there is no terminal, a plain line now and then.
+
+    Args:
+        first_step: steps that were trained before.
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps in which the data are read once.
+    """
+
+    def __init__(self, first_step: int, total_steps: int, steps_per_epoch: int):
+        super().__init__()
+        self._first, self._step, self._total = first_step, first_step, total_steps
+        self._steps_per_epoch = steps_per_epoch
+        self._epochs = math.ceil(total_steps / steps_per_epoch)
+        self._batch = -1
+        self._start = self._last_line = time.monotonic()
+        self._bar = tqdm(
+            total=total_steps,
+            initial=first_step,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+            bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left{postfix}]",
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start counting this interval's batches."""
+        self._batch = -1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Move the bar."""
+        self._step += batch - self._batch
+        self._bar.update(batch - self._batch)
+        self._batch = batch
+        values = ", ".join(f"{NAMES[k]} {v:.3f}" for k, v in (logs or {}).items() if k in NAMES)
+        number = min(self._epochs, (self._step - 1) // self._steps_per_epoch + 1)
+        epoch = f"Epoch {number}/{self._epochs}"
+        self._bar.set_description_str(epoch, refresh=False)
+        self._bar.set_postfix_str(values, refresh=False)
+        now = time.monotonic()
+        if self._bar.disable and now - self._last_line > PLAIN_SECONDS:
+            self._last_line = now
+            rate = (self._step - self._first) / (now - self._start)
+            left = tqdm.format_interval((self._total - self._step) / rate)
+            place = f"step {self._step}/{self._total}"
+            logging.info("%s, %s, %.1f steps/s, %s left, %s", epoch, place, rate, left, values)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stop at once when a loss is not a number; Keras's own callback looks only at "loss"."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Check every logged value."""
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"Expected finite losses; received {name}={value} by step "
+                    f"{current_step(self.model)}. Try lower learning rates; the last checkpoint is "
+                    "kept."
+                )
+
+
+class Curves(keras.callbacks.Callback):
+    """Write the losses, D(x), D(G(z)) and steps/s to TensorBoard.
+
+    Args:
+        directory: where the event file goes.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(directory))
+        self._start = (0, 0.0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Remember when the interval began."""
+        self._start = (current_step(self.model), time.monotonic())
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Write the interval's means."""
+        step = current_step(self.model)
+        rate = (step - self._start[0]) / (time.monotonic() - self._start[1])
+        with self._writer.as_default(step=step):
+            for name, value in (logs or {}).items():
+                if name in NAMES:
+                    tf.summary.scalar(NAMES[name], value)
+            tf.summary.scalar("steps_per_second", rate)
+        self._writer.flush()
+
+
+class Periodic(keras.callbacks.Callback):
+    """Calls `act` at the end of each interval in which a multiple of `every` steps lies.
+
+    Args:
+        every: steps between two calls.
+    """
+
+    def __init__(self, every: int):
+        super().__init__()
+        self._every = every
+        self._before = 0
+
+    def act(self) -> Any:
+        """Do it now."""
+        raise NotImplementedError
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Remember the step before the interval."""
+        self._before = current_step(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Act if it is time."""
+        if current_step(self.model) // self._every > self._before // self._every:
+            self.act()
+
+
+class SampleGrids(Periodic):
+    """Draw the same z again and again: a PNG file and a TensorBoard image.
+
+    Args:
+        directory: where `step-N.png` go.
+        logs: where the event file goes.
+        every: steps between two grids.
+        n: images in a grid.
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        logs: str | os.PathLike[str],
+        *,
+        every: int,
+        n: int = 64,
+        seed: int = 0,
+    ):
+        super().__init__(every)
+        self._directory = pathlib.Path(directory)
+        self._writer = tf.summary.create_file_writer(str(logs))
+        self._n, self._seed = n, seed
+
+    def act(self) -> pathlib.Path:
+        """Draw now; return the file."""
+        step = current_step(self.model)
+        canvas = images.grid(self.model.sample(self._n, seed=self._seed))
+        path = self._directory / f"step-{step:07d}.png"
+        images.write_png(path, canvas)
+        with self._writer.as_default(step=step):
+            tf.summary.image("samples", canvas[None])
+        self._writer.flush()
+        return path
+
+
+class Checkpoints(Periodic):
+    """Save the whole state, both optimizers included.
+
+    Args:
+        manager: of a checkpoint of the model.
+        every: steps between two checkpoints.
+    """
+
+    def __init__(self, manager: tf.train.CheckpointManager, *, every: int):
+        super().__init__(every)
+        self._manager = manager
+
+    def act(self) -> str:
+        """Save now; return the checkpoint's path."""
+        return self._manager.save(checkpoint_number=current_step(self.model))
+
+
+def current_step(gan: keras.Model) -> int:
+    """Return the number of generator steps that were trained."""
+    return int(gan.step.numpy())

@@ -1,0 +1,126 @@
+"""How every command parses flags, shows help and reports bad input.
+
+Flags are parsed before anything heavy is imported, so `--help` and mistakes answer at once. Bad
+input is one sentence on standard error and exit code 2.
+"""
+
+import errno
+import logging as standard_logging
+import os
+import pathlib
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Sequence
+
+from absl import flags, logging
+
+from keras_gan.interfaces import UserError
+
+_PROJECT = pathlib.Path(__file__).parent.parent
+_OWN_FOLDERS = (_PROJECT / "keras_gan", _PROJECT / "pipelines")
+
+# The operating system's refusals that a user can do something about.
+_USER_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def run(
+    main: Callable[[flags.FlagValues], None],
+    values: flags.FlagValues,
+    doc: str,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parse `argv` into `values`, call `main(values)` and return the exit code.
+
+    Args:
+        main: the command; it reads its flags from its argument.
+        values: the command's own flags.
+        doc: the command's documentation, shown by `--help`.
+        argv: program name and arguments; `sys.argv` when None.
+
+    Returns:
+        0 on success, 2 on bad input, 130 when interrupted.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    if any(argument in ("-h", "-help", "--help") for argument in argv[1:]):
+        print(help_text(values, doc))  # noqa: T201
+        return 0
+    _log_plainly()
+    try:
+        extra = values(argv)[1:]
+        if extra:
+            raise UserError(
+                f"Expected flags of the form --name=value; received {extra[0]!r}. Try --help."
+            )
+        main(values)
+    except (flags.Error, UserError) as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.errno not in _USER_ERRNOS:
+            raise
+        place = f" at {error.filename}" if error.filename else ""
+        return _fail(f"Expected to be able to write{place}; received: {error.strerror}.")
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)  # noqa: T201
+        return 130
+    return 0
+
+
+def expect_writable(folder: str | os.PathLike[str]) -> None:
+    """Fail before any work is done if files cannot be made in `folder` (which need not exist)."""
+    path = pathlib.Path(folder)
+    while not path.exists():
+        path = path.parent
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(f"Expected a folder that can be written; received {folder}. Try another.")
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its chatter, which it writes before any log level is read.
+
+    What it wrote is shown if the import fails.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as chatter:
+        stderr = os.dup(2)
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            chatter.seek(0)
+            os.write(stderr, chatter.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _log_plainly() -> None:
+    """Show this project's own messages, and only warnings of the libraries under it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    flags.FLAGS.mark_as_parsed()  # absl's own flags, which its log asks for, keep their defaults
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(standard_logging.Formatter("%(message)s"))
+    handler.addFilter(
+        lambda record: record.levelno >= standard_logging.WARNING
+        or pathlib.Path(record.pathname).parent in _OWN_FOLDERS
+    )
+
+
+def _fail(sentence: str) -> int:
+    print("error: " + " ".join(sentence.split()), file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def help_text(values: flags.FlagValues, doc: str) -> str:
+    """Write a command's documentation and its flags, in the order they were defined."""
+    lines = [doc.strip(), "", "Flags:"]
+    for name in values:
+        flag = values[name]
+        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+        lines.append(f"  --{name}")
+        text = f"{flag.help}{default}"
+        lines += textwrap.wrap(text, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines)

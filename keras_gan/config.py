@@ -1,0 +1,326 @@
+"""Recipes: everything that decides a training run's result, as checked, frozen data.
+
+No TensorFlow here: recipes are read, overridden and refused before anything heavy is imported.
+"""
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from keras_gan.interfaces import UserError
+
+
+def _expect(condition: bool, expected: str, **received: Any) -> None:
+    if not condition:
+        values = ", ".join(f"{name}={value!r}" for name, value in received.items())
+        raise UserError(f"Expected {expected}; received {values}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """One network's optimizer.
+
+    Args:
+        name: "adam", or "momentum" (classical momentum with the paper's two schedules).
+        learning_rate: at the first update.
+        beta_1: Adam's first decay rate.
+        beta_2: Adam's second decay rate.
+        momentum: momentum's first value.
+        final_momentum: momentum's value from `momentum_epochs` on, reached linearly.
+        momentum_epochs: the epoch at which momentum stops rising.
+        decay: the learning rate at update t is `learning_rate / decay**t`.
+        minimum: the learning rate never falls below this.
+        schedule: "constant", or "cosine" (down to 0 at the last step).
+    """
+
+    name: Literal["adam", "momentum"] = "adam"
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    momentum: float = 0.5
+    final_momentum: float = 0.7
+    momentum_epochs: int = 250
+    decay: float = 1.0
+    minimum: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+
+    def __post_init__(self) -> None:
+        _expect(self.learning_rate > 0, "learning_rate above 0", learning_rate=self.learning_rate)
+        for name in ("beta_1", "beta_2", "momentum", "final_momentum"):
+            value = getattr(self, name)
+            _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
+        _expect(self.decay >= 1, "decay of at least 1", decay=self.decay)
+        _expect(self.momentum_epochs > 1, "momentum_epochs above 1", momentum_epochs=self.momentum_epochs)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaxoutMLP:
+    """The paper's fully connected pair: a ReLU generator against a maxout discriminator.
+
+    Args:
+        generator_units: width of each hidden layer of the generator.
+        discriminator_units: width of each hidden layer of the discriminator.
+        pieces: linear pieces of each maxout unit.
+        input_dropout: share of the discriminator's input that is dropped.
+        hidden_dropout: share of every later layer's input that is dropped.
+        generator_range: generator weights start from U(-range, range).
+        discriminator_range: discriminator weights start from U(-range, range).
+    """
+
+    generator_units: tuple[int, ...] = (1200, 1200)
+    discriminator_units: tuple[int, ...] = (240, 240)
+    pieces: int = 5
+    input_dropout: float = 0.2
+    hidden_dropout: float = 0.5
+    generator_range: float = 0.05
+    discriminator_range: float = 0.005
+
+    def __post_init__(self) -> None:
+        for name in ("generator_units", "discriminator_units"):
+            units = getattr(self, name)
+            _expect(bool(units) and min(units) > 0, f"{name} to be positive", **{name: units})
+        _expect(self.pieces > 0, "pieces of at least 1", pieces=self.pieces)
+        for name in ("input_dropout", "hidden_dropout"):
+            value = getattr(self, name)
+            _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
+        for name in ("generator_range", "discriminator_range"):
+            value = getattr(self, name)
+            _expect(value > 0, f"{name} above 0", **{name: value})
+
+
+@dataclasses.dataclass(frozen=True)
+class DCGAN:
+    """A convolutional pair (Radford et al. 2015) sized to any image.
+
+    Args:
+        filters: channels of the layer next to the image; doubled at each halving of the side.
+        smallest: the side, in pixels, at which the halving stops.
+        dropout: share of each discriminator feature map that is dropped.
+    """
+
+    filters: int = 32
+    smallest: int = 4
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _expect(self.filters > 0, "filters of at least 1", filters=self.filters)
+        _expect(self.smallest > 0, "smallest of at least 1", smallest=self.smallest)
+        _expect(0 <= self.dropout < 1, "dropout in [0, 1)", dropout=self.dropout)
+
+
+Network = MaxoutMLP | DCGAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One experiment, whole: the data set, the networks, the game and its length.
+
+    Args:
+        name: what the run and its export are called.
+        dataset: a TensorFlow Datasets name, with `/config` where it has several.
+        validation: "last:N" holds the last N training images out, "hash:SHARE" a share chosen by
+            content, "none" nothing. A data set's own validation split is used when it has one.
+        image_size: images are cropped to a square and resized to this side; 0 keeps their size.
+        prior: the distribution of z.
+        latent: the number of dimensions of z.
+        network: the pair of networks.
+        loss: a name in `losses.LOSSES`.
+        r1: weight of the R1 penalty on the discriminator's gradient at real images; 0 for none.
+        update: "alternating" (Algorithm 1) or "simultaneous" (the code shipped with the paper).
+        d_steps: discriminator steps per generator step: k in Algorithm 1.
+        batch_size: m in Algorithm 1: images per discriminator step.
+        d_optimizer: the discriminator's optimizer.
+        g_optimizer: the generator's optimizer.
+        ema_decay: decay per step of the generator's moving average; 0 for none.
+        epochs: passes over the training images; used when `steps` is 0.
+        steps: generator steps.
+        compute_dtype: "float32", or "bfloat16" for matrix products (weights stay float32).
+        jit_compile: compile the step with XLA.
+        seed: of weights, noise, masks and the order of the data.
+        log_every: steps between two points of a curve.
+        sample_every: steps between two grids of samples.
+        checkpoint_every: steps between two checkpoints.
+    """
+
+    name: str
+    dataset: str
+    validation: str = "hash:0.1"
+    image_size: int = 0
+    prior: Literal["uniform", "normal", "spherical"] = "normal"
+    latent: int = 100
+    network: Network = dataclasses.field(default_factory=MaxoutMLP)
+    loss: Literal["minimax", "non_saturating"] = "non_saturating"
+    update: Literal["alternating", "simultaneous"] = "simultaneous"
+    r1: float = 0.0
+    d_steps: int = 1
+    batch_size: int = 100
+    d_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    g_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    ema_decay: float = 0.999
+    epochs: int = 50
+    steps: int = 0
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    jit_compile: bool = False
+    seed: int = 0
+    log_every: int = 100
+    sample_every: int = 2000
+    checkpoint_every: int = 2000
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "d_steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+            value = getattr(self, name)
+            _expect(value > 0, f"{name} of at least 1", **{name: value})
+        for name in ("image_size", "epochs", "steps", "seed"):
+            value = getattr(self, name)
+            _expect(value >= 0, f"{name} of at least 0", **{name: value})
+        _expect(self.seed < 2**32, "seed below 2**32", seed=self.seed)
+        _expect(self.epochs > 0 or self.steps > 0, "epochs or steps above 0", epochs=self.epochs, steps=self.steps)
+        _expect(self.r1 >= 0, "r1 of at least 0", r1=self.r1)
+        _expect(0 <= self.ema_decay < 1, "ema_decay in [0, 1)", ema_decay=self.ema_decay)
+        _expect(
+            self.image_size == 0 or self.image_size >= 8,
+            "image_size of 0 (keep) or at least 8 pixels",
+            image_size=self.image_size,
+        )
+        validation_rule(self.validation)
+
+    @property
+    def images_per_step(self) -> int:
+        """Rows of data that one step consumes: k * m."""
+        return self.d_steps * self.batch_size
+
+    def total_steps(self, train_images: int) -> int:
+        """Count the generator steps of the whole run on `train_images` images."""
+        return self.steps or self.epochs * (train_images // self.images_per_step)
+
+    def with_overrides(self, assignments: Iterable[str]) -> "Recipe":
+        """Return a copy with each `key=value` (`d_optimizer.learning_rate=1e-4`) applied."""
+        recipe = self
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            if not equals:
+                raise UserError(f"Expected key=value; received {assignment!r}. Try --set seed=1.")
+            recipe = _replace(recipe, key.strip(), key.strip().split("."), text.strip())
+        return recipe
+
+    def to_json(self) -> str:
+        """Write the recipe as JSON; `from_json` reads it back equal."""
+        return json.dumps(_to_data(self), indent=2, sort_keys=True) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> "Recipe":
+        """Read what `to_json` wrote."""
+        return typing.cast(Recipe, _from_data(Recipe, json.loads(text)))
+
+
+NETWORKS: dict[str, type] = {"maxout_mlp": MaxoutMLP, "dcgan": DCGAN}
+
+# What a run may change when it is resumed: how long it lasts and how often it reports.
+RESUMABLE = {"epochs", "steps", "log_every", "sample_every", "checkpoint_every"}
+
+
+def validation_rule(text: str) -> tuple[str, float]:
+    """Read "last:N", "hash:SHARE" or "none" as (kind, amount)."""
+    kind, _, amount = text.partition(":")
+    try:
+        if kind == "last" and int(amount) > 0:
+            return kind, int(amount)
+        if kind == "hash" and 0 < float(amount) < 1:
+            return kind, float(amount)
+        if text == "none":
+            return kind, 0
+    except ValueError:
+        pass
+    raise UserError(
+        f"Expected validation to be last:N, hash:SHARE (0 to 1) or none; received validation={text!r}."
+    )
+
+
+def differences(left: Recipe, right: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Name each field, dotted, in which two recipes differ."""
+    a, b = _flat(_to_data(left)), _flat(_to_data(right))
+    return {key: (a.get(key), b.get(key)) for key in sorted(a | b) if a.get(key) != b.get(key)}
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Make the error for a name that does not exist: it says what does, nearest first."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UserError(f"Expected {kind} to be one of {', '.join(known)}; received {name!r}.{hint}")
+
+
+def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
+    """Return `config` with the field that `path` names set to the value that `text` writes."""
+    hints = typing.get_type_hints(type(config))
+    if path[0] not in hints:
+        raise unknown(f"a key of {type(config).__name__}", path[0], hints)
+    current = getattr(config, path[0])
+    if len(path) > 1:
+        if not dataclasses.is_dataclass(current):
+            raise UserError(f"Expected {path[0]!r} to have parts; received key {key!r}.")
+        value = _replace(current, key, path[1:], text)
+    else:
+        value = _parse(hints[path[0]], key, text)
+    return dataclasses.replace(config, **{path[0]: value})
+
+
+def _parse(kind: Any, key: str, text: str) -> Any:
+    """Read `text` as a value of the annotated type `kind`."""
+    if kind == Network:
+        if text not in NETWORKS:
+            raise unknown(key, text, NETWORKS)
+        return NETWORKS[text]()
+    if dataclasses.is_dataclass(kind):
+        names = ", ".join(f"{key}.{field.name}" for field in dataclasses.fields(kind))
+        raise UserError(f"Expected one of its parts; received {key}={text!r}. Try {names}.")
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if text not in choices:
+            raise unknown(key, text, choices)
+        return text
+    try:
+        if typing.get_origin(kind) is tuple:
+            return tuple(int(item) for item in text.strip("()[] ").split(",") if item.strip())
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError):
+        word = {int: "a whole number", float: "a number", bool: "true or false"}.get(
+            kind, "whole numbers with commas between"
+        )
+        raise UserError(f"Expected {key} to be {word}; received {key}={text!r}.") from None
+
+
+def _to_data(config: Any) -> Any:
+    if not dataclasses.is_dataclass(config):
+        return list(config) if isinstance(config, tuple) else config
+    data = {f.name: _to_data(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    for name, kind in NETWORKS.items():
+        if type(config) is kind:
+            data["kind"] = name
+    return data
+
+
+def _from_data(kind: Any, data: Any) -> Any:
+    if isinstance(kind, types.UnionType):
+        data = dict(data)
+        kind = NETWORKS[data.pop("kind")]
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: _from_data(hints[name], value) for name, value in data.items()})  # type: ignore[operator]
+    return tuple(data) if typing.get_origin(kind) is tuple else data
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,105 @@
+"""From a data folder's TFRecord shards to batches of images: `tf.data`, shuffled by epoch."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_gan import images, records
+from keras_gan.interfaces import UserError
+
+# Serialised records kept for shuffling. A set that fits is shuffled perfectly in every epoch.
+SHUFFLE_BYTES = 2**29
+
+
+def train_dataset(
+    root: str | os.PathLike[str],
+    *,
+    batch_size: int,
+    d_steps: int = 1,
+    first_step: int = 0,
+    seed: int = 0,
+    labels: bool = False,
+) -> tf.data.Dataset:
+    """Read the training split for ever, from any step on.
+
+    Epoch e has the same order whether or not the process was restarted: its shuffle's seed is a
+    function of (seed, e). An epoch's last images, too few for a step, are left out of it.
+
+    Args:
+        root: a finished data folder.
+        batch_size: m of Algorithm 1.
+        d_steps: k of Algorithm 1; a batch holds k * m rows, which the step splits.
+        first_step: steps that were already trained.
+        seed: of the order.
+        labels: whether to read labels as well.
+
+    Returns:
+        Batches of float32 images [k * m, H, W, C] in [0, 1], or of pairs with int64 labels.
+
+    Raises:
+        UserError: if the folder is unfinished or has fewer images than a batch.
+    """
+    info = records.DatasetInfo.read(root)
+    rows = batch_size * d_steps
+    steps = steps_per_epoch(info, batch_size=batch_size, d_steps=d_steps)
+    files = [str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == "train"]
+    record_bytes = int(np.prod(info.image_shape)) + 64
+    buffer = max(rows, min(info.counts["train"], SHUFFLE_BYTES // record_bytes))
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        epoch_seed = tf.random.stateless_uniform(
+            (), (tf.constant(seed, tf.int64), number), minval=None, maxval=None, dtype=tf.int64
+        )
+        order = tf.random.experimental.stateless_shuffle(
+            tf.constant(files), (tf.constant(seed, tf.int64), number)
+        )
+        shards = tf.data.Dataset.from_tensor_slices(order).interleave(
+            tf.data.TFRecordDataset, cycle_length=4, block_length=16
+        )
+        batches = shards.shuffle(buffer, seed=epoch_seed).batch(rows, drop_remainder=True)
+        done = tf.cast(number == first_step // steps, tf.int64) * (first_step % steps)
+        return batches.skip(done)
+
+    dataset = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max).flat_map(epoch)
+    dataset = dataset.map(lambda batch: _parse(batch, info, labels))
+    return dataset.prefetch(32)
+
+
+def steps_per_epoch(info: records.DatasetInfo, *, batch_size: int, d_steps: int = 1) -> int:
+    """Count the steps in which the training split is read once.
+
+    Raises:
+        UserError: if one step needs more images than there are.
+    """
+    rows, count = batch_size * d_steps, info.counts.get("train", 0)
+    if rows > count:
+        raise UserError(
+            f"Expected batch_size * d_steps of at most the {count} training images of "
+            f"{info.dataset}; received batch_size={batch_size}, d_steps={d_steps}."
+        )
+    return count // rows
+
+
+def load_split(
+    root: str | os.PathLike[str], split: str, limit: int | None = None
+) -> np.ndarray:
+    """Read a split's first images, in order, into memory: float32 [n, H, W, C] in [0, 1]."""
+    info = records.DatasetInfo.read(root)
+    if not info.counts.get(split):
+        known = ", ".join(name for name, count in info.counts.items() if count)
+        raise UserError(f"Expected a split of {info.dataset} ({known}); received split={split!r}.")
+    files = [str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == split]
+    dataset = tf.data.TFRecordDataset(files)
+    if limit is not None:
+        dataset = dataset.take(limit)
+    batches = dataset.batch(1000).map(lambda batch: _parse(batch, info, False))
+    return np.concatenate(list(batches.as_numpy_iterator()))
+
+
+def _parse(serialized: tf.Tensor, info: records.DatasetInfo, labels: bool) -> object:
+    parsed = records.parse(serialized, info, labels=labels)
+    if labels:
+        return images.to_float(parsed[0]), parsed[1]
+    return images.to_float(parsed)

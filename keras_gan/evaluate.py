@@ -1,0 +1,79 @@
+"""Judge a generator by the Parzen window log-likelihood of the paper's Table 1.
+
+    python -m keras_gan.evaluate --model=saved_models/mnist --examples=data/mnist-...
+    python -m keras_gan.evaluate --workdir=runs/mnist [--live] [--out=result.json]
+
+Protocol: 10,000 samples, sigma from numpy.logspace(-1, 0, 10) by the first 1,000 validation images,
+mean and standard error over the test images, in nats. The row of real training images, judged the
+same way, says what the ruler itself is worth: above it, the metric rewards smoothing.
+"""
+
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from keras_gan import cli, files
+from keras_gan.interfaces import Sampler, UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
+flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "live", False, "Of a work directory, judge the live weights too.", flag_values=FLAGS
+)
+flags.DEFINE_string("examples", None, "The data folder (default: the run's).", flag_values=FLAGS)
+flags.DEFINE_integer("n", 10000, "Samples to draw.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_string("out", None, "Write the rows as JSON too.", flag_values=FLAGS)
+
+# Table 1 of the paper, MNIST, as published: (mean, standard error).
+PUBLISHED = {
+    "DBN (Bengio et al. 2013)": (138.0, 2.0),
+    "Stacked CAE (Bengio et al. 2013)": (121.0, 1.6),
+    "Deep GSN (Bengio et al. 2014)": (214.0, 1.1),
+    "Adversarial nets (Goodfellow et al. 2014)": (225.0, 2.0),
+}
+
+
+def main(values: flags.FlagValues) -> None:
+    """Run the command with its parsed flags."""
+    if (values.model is None) == (values.workdir is None):
+        raise UserError("Expected either --model or --workdir; received both or neither. Try --help.")
+    if values.model and not values.examples:
+        raise UserError("Expected --examples, the data folder that judges; received none.")
+    cli.import_tensorflow()
+    from keras_gan import experiment, export, records
+
+    examples = values.examples
+    samplers: dict[str, Sampler] = {}
+    if values.model:
+        samplers["generator"] = export.load_sampler(values.model)
+    else:
+        gan, run = experiment.load_run(values.workdir)
+        samplers["generator"] = gan
+        if values.live and gan.average is not None:
+            samplers["generator, live weights"] = gan.live()
+        examples = examples or run["examples"]
+    rows = experiment.evaluate(samplers, examples, samples=values.n, seed=values.seed)
+    print(f"{'log-likelihood (nats)':>46}  sigma   samples")  # noqa: T201
+    for name, row in rows.items():
+        mean, stderr = row["log_likelihood"], row["stderr"]
+        line = f"{name:<30}{mean:9.2f} +- {stderr:.2f}   {row['sigma']:.4f}  {row['samples']}"
+        print(line)  # noqa: T201
+    if records.DatasetInfo.read(examples).dataset.startswith("mnist/"):
+        for name, (mean, stderr) in PUBLISHED.items():
+            print(f"{name:<42}{mean:7.1f} +- {stderr:.1f}   published")  # noqa: T201
+    if values.out:
+        with files.replacing(pathlib.Path(values.out)) as temporary:
+            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def run() -> int:
+    """Run the command line."""
+    return cli.run(main, FLAGS, __doc__ or "")
+
+
+if __name__ == "__main__":
+    sys.exit(run())

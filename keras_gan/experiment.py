@@ -1,0 +1,323 @@
+"""Wiring: from a recipe and a data folder to a trained, exported generator. No algorithms here."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_gan import callbacks, data, export, files, networks, optimizers, priors, records
+from keras_gan.config import RESUMABLE, Recipe, differences
+from keras_gan.gan import GAN
+from keras_gan.interfaces import Sampler, UserError
+from keras_gan.metrics import parzen
+
+RUN_FILE = "run.json"
+MAX_STEPS_PER_CALL = 20  # steps that one call of the compiled function may take
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a training run left.
+
+    Args:
+        gan: the trained model.
+        steps: steps trained in total.
+        samples: the newest grid.
+        logs: folder of TensorBoard logs.
+        model: the export's folder.
+    """
+
+    gan: GAN
+    steps: int
+    samples: pathlib.Path
+    logs: pathlib.Path
+    model: pathlib.Path
+
+
+def build(
+    recipe: Recipe,
+    image_shape: tuple[int, int, int],
+    *,
+    train_images: int,
+    pixel_mean: np.ndarray | None = None,
+) -> GAN:
+    """Make the compiled model that a recipe describes.
+
+    Args:
+        recipe: the experiment.
+        image_shape: (H, W, C) of the data.
+        train_images: images in the training split; schedules are counted in epochs or steps.
+        pixel_mean: the training images' mean, [H, W, C] in [0, 1]; the generator starts from it.
+    """
+    generator, discriminator = networks.build_networks(
+        recipe.network,
+        latent=recipe.latent,
+        image_shape=image_shape,
+        pixel_mean=pixel_mean,
+        seed=recipe.seed,
+        dtype=recipe.compute_dtype,
+    )
+    gan = GAN(
+        generator,
+        discriminator,
+        priors.PRIORS[recipe.prior](recipe.latent),
+        d_steps=recipe.d_steps,
+        update=recipe.update,
+        ema_decay=recipe.ema_decay,
+        seed=recipe.seed,
+        name=recipe.name,
+    )
+    steps_per_epoch = max(1, train_images // recipe.images_per_step)
+    total = recipe.total_steps(train_images)
+    gan.compile(
+        d_optimizer=optimizers.build_optimizer(
+            recipe.d_optimizer,
+            total_steps=total * recipe.d_steps,
+            steps_per_epoch=steps_per_epoch * recipe.d_steps,
+        ),
+        g_optimizer=optimizers.build_optimizer(
+            recipe.g_optimizer, total_steps=total, steps_per_epoch=steps_per_epoch
+        ),
+        loss=recipe.loss,
+        r1=recipe.r1,
+        jit_compile=recipe.jit_compile,
+    )
+    return gan
+
+
+def train(
+    recipe: Recipe,
+    workdir: str | os.PathLike[str],
+    examples: str | os.PathLike[str],
+    export_dir: str | os.PathLike[str],
+) -> Result:
+    """Train a recipe, or go on where its work directory stopped, and export the generator.
+
+    Args:
+        recipe: the experiment.
+        workdir: checkpoints, logs and samples; made if it is not there.
+        examples: a finished data folder.
+        export_dir: folder of the export's versions.
+
+    Raises:
+        UserError: if the work directory is another recipe's, or the data do not fit.
+    """
+    workdir = pathlib.Path(workdir)
+    info = records.DatasetInfo.read(examples)
+    steps_per_epoch = data.steps_per_epoch(
+        info, batch_size=recipe.batch_size, d_steps=recipe.d_steps
+    )
+    total = recipe.total_steps(info.counts["train"])
+    if total < 1:
+        raise UserError(f"Expected at least one step; received epochs={recipe.epochs}, steps={recipe.steps}.")
+    info.verify(examples)
+    _claim(workdir, recipe, info, examples)
+    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
+
+    mean = records.read_statistics(examples)["pixel_mean"]
+    gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
+    manager = _checkpoints(gan, workdir)
+    if manager.latest_checkpoint:
+        manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+    first = callbacks.current_step(gan)
+    if first:
+        logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
+
+    logs = workdir / "logs"
+    grids = callbacks.SampleGrids(workdir / "samples", logs, every=recipe.sample_every)
+    checkpoints = callbacks.Checkpoints(manager, every=recipe.checkpoint_every)
+    progress = callbacks.Progress(first, total, steps_per_epoch)
+    curves = callbacks.Curves(logs)
+    hooks = [progress, callbacks.StopOnNonFinite(), curves, grids, checkpoints]
+    legs = intervals(first, total, recipe.log_every)
+    gan.steps_per_execution = steps_per_call(size for _, size in legs)
+    for count, size in legs:
+        dataset = data.train_dataset(
+            examples,
+            batch_size=recipe.batch_size,
+            d_steps=recipe.d_steps,
+            first_step=callbacks.current_step(gan),
+            seed=recipe.seed,
+        )
+        # What fit calls an epoch is one log interval.
+        gan.fit(
+            dataset, epochs=count, steps_per_epoch=size, shuffle=False, verbose=0, callbacks=hooks
+        )
+    progress.close()
+    if callbacks.current_step(gan) > first:
+        checkpoints.act()
+    else:
+        logging.info("Nothing left to train: %s is at step %s of %s", workdir, first, total)
+        for hook in (grids, checkpoints):
+            hook.set_model(gan)
+    card = {
+        "name": recipe.name,
+        "dataset": info.dataset,
+        "data_hash": info.data_hash,
+        "step": callbacks.current_step(gan),
+        "recipe": json.loads(recipe.to_json()),
+    }
+    return Result(
+        gan=gan,
+        steps=callbacks.current_step(gan),
+        samples=grids.act(),
+        logs=logs,
+        model=_export_once(gan, pathlib.Path(export_dir), card),
+    )
+
+
+def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
+    """Load the newest checkpoint of a work directory.
+
+    Returns:
+        (model, what `run.json` says).
+
+    Raises:
+        UserError: if it is not a work directory, or has no checkpoint yet.
+    """
+    workdir = pathlib.Path(workdir)
+    run = _read_run(workdir)
+    if run is None:
+        raise UserError(
+            f"Expected a work directory of keras_gan.train, with {RUN_FILE} in it; received {workdir}."
+        )
+    gan = build(run["recipe"], tuple(run["image_shape"]), train_images=run["train_images"])
+    manager = _checkpoints(gan, workdir)
+    if not manager.latest_checkpoint:
+        raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
+    manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+    return gan, run
+
+
+def evaluate(
+    samplers: dict[str, Sampler],
+    examples: str | os.PathLike[str],
+    *,
+    samples: int = parzen.PUBLISHED_SAMPLES,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Judge samplers by the published Parzen protocol, beside real images judged the same way.
+
+    Args:
+        samplers: GANs or exports, by the name of their row.
+        examples: the data folder whose test split judges; validation chooses sigma.
+        samples: images to draw.
+        seed: of the drawn samples, and of the choice among training images.
+
+    Returns:
+        A row for each sampler and one for "training images": log_likelihood and stderr in nats,
+        sigma, samples.
+    """
+    validation = data.load_split(examples, "validation", parzen.PUBLISHED_VALIDATION)
+    test = data.load_split(examples, "test")
+    train = data.load_split(examples, "train")
+    chosen = np.random.default_rng(seed).permutation(len(train))[:samples]
+    drawings = {name: sampler.sample(samples, seed=seed) for name, sampler in samplers.items()}
+    rows = {}
+    for name, drawn in {**drawings, "training images": train[chosen]}.items():
+        sigma = parzen.fit_sigma(drawn, validation)
+        estimate = parzen.log_likelihood(drawn, test, sigma)
+        rows[name] = {
+            "log_likelihood": estimate.mean,
+            "stderr": estimate.stderr,
+            "sigma": sigma,
+            "samples": len(drawn),
+        }
+    return rows
+
+
+def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:
+    """Cut the steps from `first` to `total` at multiples of `every`: (how many, of what size)."""
+    legs = []
+    head = min(-first % every, total - first)
+    if head > 0:
+        legs.append((1, head))
+        first += head
+    if first < total:
+        count, tail = divmod(total - first, every)
+        legs += [(count, every)] * (count > 0) + [(1, tail)] * (tail > 0)
+    return legs
+
+
+def steps_per_call(sizes: Iterable[int]) -> int:
+    """Choose how many steps one call may take: it must divide every interval."""
+    common = math.gcd(*sizes)
+    return max((n for n in range(1, MAX_STEPS_PER_CALL + 1) if common % n == 0), default=1)
+
+
+def _checkpoints(gan: GAN, workdir: pathlib.Path) -> tf.train.CheckpointManager:
+    return tf.train.CheckpointManager(
+        tf.train.Checkpoint(gan=gan), str(workdir / "checkpoints"), max_to_keep=3
+    )
+
+
+def _read_run(workdir: pathlib.Path) -> dict[str, Any] | None:
+    path = workdir / RUN_FILE
+    if not path.is_file():
+        return None
+    try:
+        run = json.loads(path.read_text())
+        run["recipe"] = Recipe.from_json(json.dumps(run["recipe"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"Expected {path} to describe a run; received {error!r}.") from error
+    return run
+
+
+def _claim(
+    workdir: pathlib.Path,
+    recipe: Recipe,
+    info: records.DatasetInfo,
+    examples: str | os.PathLike[str],
+) -> None:
+    """Make the work directory this recipe's; refuse another's."""
+    run = _read_run(workdir)
+    if run is None and workdir.is_dir() and any(workdir.iterdir()):
+        raise UserError(
+            f"Expected --workdir to be new, empty or an earlier run; received {workdir}, which holds "
+            "other files. Try another --workdir."
+        )
+    if run is not None:
+        changed = {
+            key: values
+            for key, values in differences(run["recipe"], recipe).items()
+            if key not in RESUMABLE
+        }
+        if changed:
+            listed = "; ".join(f"{key} was {a!r}, now {b!r}" for key, (a, b) in changed.items())
+            raise UserError(
+                f"Expected the recipe that {workdir} was trained with; received another: {listed}. "
+                "Try another --workdir, or the first run's flags."
+            )
+        if run["data_hash"] != info.data_hash:
+            raise UserError(
+                f"Expected the data that {workdir} was trained on (hash {run['data_hash'][:12]}...); "
+                f"received {examples} (hash {info.data_hash[:12]}...). Try another --workdir."
+            )
+    run = {
+        "recipe": json.loads(recipe.to_json()),
+        "image_shape": info.image_shape,
+        "train_images": info.counts["train"],
+        "data_hash": info.data_hash,
+        "examples": str(pathlib.Path(examples).resolve()),
+        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
+    }
+    with files.replacing(workdir / RUN_FILE) as temporary:
+        temporary.write_text(json.dumps(run, indent=2, sort_keys=True) + "\n")
+
+
+def _export_once(gan: GAN, directory: pathlib.Path, card: dict[str, Any]) -> pathlib.Path:
+    """Export, unless the newest version is of this recipe, data and step already."""
+    newest = directory / str(max(export.versions(directory), default=0))
+    if (newest / export.CARD).is_file():
+        known = json.loads((newest / export.CARD).read_text())
+        if all(known.get(key) == value for key, value in card.items()):
+            return newest
+    return export.export(gan, directory, card=card)

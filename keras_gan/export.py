@@ -1,0 +1,129 @@
+"""SavedModel exports of a generator, in the layout that TensorFlow Serving watches."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gan import files, priors
+from keras_gan.gan import GAN
+from keras_gan.interfaces import UserError
+
+CARD = pathlib.Path("assets.extra") / "card.json"  # TensorFlow Serving leaves this folder alone
+
+
+def export(
+    gan: GAN,
+    directory: str | os.PathLike[str],
+    *,
+    version: int | None = None,
+    card: dict[str, Any] | None = None,
+) -> pathlib.Path:
+    """Write the generator (its moving average, where there is one) as `directory/version`.
+
+    Signatures: `serving_default` maps latent, float32 [B, d], to images, float32 [B, H, W, C] in
+    [0, 1]; `sample` maps the scalars n, int32, and seed, int64, to the images that
+    `gan.sample(n, seed=seed)` gives. The export is loaded again and compared with the live model
+    before it is renamed into place.
+
+    Args:
+        gan: the model to draw from.
+        directory: folder of all versions.
+        version: a whole number; one above the newest when None.
+        card: what to write beside the model, as JSON.
+
+    Returns:
+        The version's folder.
+    """
+    directory = pathlib.Path(directory)
+    if version is None:
+        version = max(versions(directory), default=0) + 1
+    target = directory / str(version)
+    if target.exists():
+        raise UserError(f"Expected a new version; received {target}, which exists.")
+
+    def sample(n: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        z = gan.prior.sample(n, priors.key(seed, priors.SAMPLES, 0))
+        return {"images": gan(z)}
+
+    def serve(latent: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"images": gan(latent)}
+
+    archive = keras.export.ExportArchive()
+    archive.track(gan.average or gan.generator)
+    latent = tf.TensorSpec((None, gan.prior.dimension), tf.float32, name="latent")
+    archive.add_endpoint("serving_default", serve, [latent])
+    scalars = [tf.TensorSpec((), tf.int32, name="n"), tf.TensorSpec((), tf.int64, name="seed")]
+    archive.add_endpoint("sample", sample, scalars)
+    with files.replacing_folder(target) as folder:
+        archive.write_out(folder, verbose=False)
+        (folder / CARD).parent.mkdir(exist_ok=True)
+        facts = {"image_shape": list(gan.image_shape), "latent": gan.prior.dimension}
+        (folder / CARD).write_text(json.dumps({**(card or {}), **facts}, indent=2) + "\n")
+        _compare(gan, folder)
+    return target
+
+
+def versions(directory: str | os.PathLike[str]) -> list[int]:
+    """List the versions below a folder of exports, oldest first."""
+    directory = pathlib.Path(directory)
+    if not directory.is_dir():
+        return []
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit())
+
+
+class ExportedSampler:
+    """Draws from an exported generator; a `Sampler` that needs no Keras code of the model.
+
+    Args:
+        folder: one version's folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self.folder = pathlib.Path(folder)
+        self._model = tf.saved_model.load(str(folder))
+        self._draw = self._model.signatures["serving_default"]
+        shape = self._draw.structured_outputs["images"].shape
+        self.image_shape: tuple[int, int, int] = tuple(shape[1:])
+        self.card: dict[str, Any] = {}
+        if (self.folder / CARD).is_file():
+            self.card = json.loads((self.folder / CARD).read_text())
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
+        draw = self._model.signatures["sample"]
+        return draw(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))["images"].numpy()
+
+
+def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
+    """Load an export: one version's folder, or a folder of versions, of which the newest is taken.
+
+    Raises:
+        UserError: if there is no export at `path`.
+    """
+    path = pathlib.Path(path)
+    folder = path
+    if not (path / "saved_model.pb").is_file() and versions(path):
+        folder = path / str(versions(path)[-1])
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(
+            f"Expected an export (saved_model.pb, or numbered versions of it); received {path}. "
+            "Try saved_models/NAME as python -m keras_gan.train wrote it."
+        )
+    try:
+        return ExportedSampler(folder)
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise UserError(
+            f"Expected an export of keras_gan; received {folder}, which does not load: {error}"
+        ) from error
+
+
+def _compare(gan: GAN, folder: pathlib.Path) -> None:
+    live, loaded = gan.sample(16, seed=0), ExportedSampler(folder).sample(16, seed=0)
+    difference = float(np.abs(live - loaded).max())
+    if difference > 1e-5:
+        raise RuntimeError(f"Expected the export to equal the live model; differs by {difference}.")

@@ -1,0 +1,306 @@
+"""The adversarial game: Algorithm 1 of Goodfellow et al. 2014 as a `keras.Model`."""
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gan import losses, priors
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class GAN(keras.Model):
+    """A generator and a discriminator that learn against each other.
+
+    Args:
+        generator: z, float32 [B, d] -> images, float32 [B, H, W, C] in [0, 1].
+        discriminator: images -> logits [B, 1].
+        prior: the distribution of z, from `keras_gan.priors`.
+        d_steps: discriminator steps per generator step: k of Algorithm 1.
+        update: "alternating" takes the generator's gradient after the discriminator has moved, on
+            fresh noise (Algorithm 1 as written). "simultaneous" takes both gradients at the same
+            point, with the same noise and the same masks (the code shipped with the paper).
+        ema_decay: decay per step of a moving average of the generator's weights, which then draws
+            the samples; 0 for none.
+        seed: of all noise and masks, in [0, 2**32).
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        prior: priors.Prior,
+        *,
+        d_steps: int = 1,
+        update: Literal["alternating", "simultaneous"] = "simultaneous",
+        ema_decay: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if d_steps < 1:
+            raise ValueError(f"Expected d_steps of at least 1; received d_steps={d_steps}.")
+        if update not in ("alternating", "simultaneous"):
+            raise ValueError(
+                f'Expected update to be "alternating" or "simultaneous"; received {update=}.'
+            )
+        if not 0 <= ema_decay < 1:
+            raise ValueError(f"Expected ema_decay in [0, 1); received {ema_decay=}.")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.prior = prior
+        self.d_steps = d_steps
+        self.update = update
+        self.ema_decay = ema_decay
+        self.seed = seed
+        self.average = _copy(generator) if ema_decay else None
+        self.step = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="step",
+        )
+        self.means = {
+            name: keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")
+        }
+        self.build((None, prior.dimension))
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Mark the model built: its networks already are."""
+        self.built = True
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the images that the generator makes."""
+        return self.generator.output_shape[1:]
+
+    def compile(
+        self,
+        *,
+        d_optimizer: keras.optimizers.Optimizer,
+        g_optimizer: keras.optimizers.Optimizer,
+        loss: str | losses.AdversarialLoss = "non_saturating",
+        r1: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        """Choose the optimizers and what each network minimises.
+
+        Args:
+            d_optimizer: the discriminator's.
+            g_optimizer: the generator's.
+            loss: a name in `losses.LOSSES`, or a pair of functions.
+            r1: weight of the R1 penalty on D's gradient at real images; 0 for none.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution` as in Keras.
+        """
+        if isinstance(loss, str) and loss not in losses.LOSSES:
+            known = ", ".join(losses.LOSSES)
+            raise ValueError(f"Expected loss to be one of {known}; received {loss=}.")
+        # Keras would attach its default optimizer otherwise.
+        super().compile(optimizer=None, **kwargs)
+        self.d_optimizer = d_optimizer
+        self.g_optimizer = g_optimizer
+        self._loss = loss
+        self.loss_pair = losses.LOSSES[loss] if isinstance(loss, str) else loss
+        self.r1 = r1
+        # An optimizer that is not built before weights are loaded starts from zero moments.
+        d_optimizer.build(self.discriminator.trainable_variables)
+        g_optimizer.build(self.generator.trainable_variables)
+
+    # Algorithm 1 -----------------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Play one round: k discriminator steps, each on fresh data and noise, then one of G.
+
+        Args:
+            data: real images, float32 [k * m, H, W, C] in [0, 1], or a tuple that starts with them.
+
+        Returns:
+            The means, since they were last reset, of d_loss = -V(D, G), g_loss, D(x), D(G(z)).
+        """
+        images = data[0] if isinstance(data, tuple) else data
+        *earlier, last = tf.split(images, self.d_steps)  # k of [m, H, W, C]
+        for index, real in enumerate(earlier):
+            self.discriminator_step(real, index)
+        if self.update == "alternating":
+            self.discriminator_step(last, len(earlier))
+            self.generator_step(tf.shape(last)[0])
+        else:
+            self.simultaneous_step(last, len(earlier))
+        self._follow_generator()
+        self.step.assign_add(1)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def discriminator_step(self, real: tf.Tensor, index: int = 0) -> None:
+        """Ascend D's gradient of log D(x) + log(1 - D(G(z))) on `real` and fresh noise.
+
+        Args:
+            real: images, float32 [m, H, W, C] in [0, 1].
+            index: which of the k steps of this round it is.
+        """
+        fake = self._generate(tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, index)
+        with tf.GradientTape() as tape:
+            real_logits, penalty = self._judge_real(real, index)
+            fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
+            loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
+            total = self._share(loss + penalty)
+        weights = self.discriminator.trainable_variables
+        self.d_optimizer.apply(tape.gradient(total, weights), weights)
+        self._log(loss, real_logits, fake_logits)
+
+    def generator_step(self, n: Any) -> None:
+        """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is."""
+        with tf.GradientTape() as tape:
+            fake = self._generate(n, priors.GENERATOR_NOISE)
+            fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS)
+            loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
+            total = self._share(loss)
+        weights = self.generator.trainable_variables
+        self.g_optimizer.apply(tape.gradient(total, weights), weights)
+        self.means["g_loss"].update_state(loss)
+
+    def simultaneous_step(self, real: tf.Tensor, index: int = 0) -> None:
+        """Move both networks from the same point, on the same noise and the same masks."""
+        with tf.GradientTape(persistent=True) as tape:
+            fake = self._generate(tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, index)
+            real_logits, penalty = self._judge_real(real, index)
+            fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
+            d_loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
+            g_loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
+            d_total, g_total = self._share(d_loss + penalty), self._share(g_loss)
+        d_gradient = tape.gradient(d_total, self.discriminator.trainable_variables)
+        g_gradient = tape.gradient(g_total, self.generator.trainable_variables)
+        self.d_optimizer.apply(d_gradient, self.discriminator.trainable_variables)
+        self.g_optimizer.apply(g_gradient, self.generator.trainable_variables)
+        self._log(d_loss, real_logits, fake_logits)
+        self.means["g_loss"].update_state(g_loss)
+
+    def _generate(self, n: Any, stream: int, index: int = 0) -> tf.Tensor:
+        z = self.prior.sample(n, self._key(stream, index))
+        with priors.masks(self.generator, self._key(priors.GENERATOR_MASKS, index)):
+            return self.generator(z, training=True)  # [n, H, W, C]
+
+    def _judge(self, images: tf.Tensor, stream: int, index: int = 0) -> tf.Tensor:
+        with priors.masks(self.discriminator, self._key(stream, index)):
+            return self.discriminator(images, training=True)[:, 0]  # [n]
+
+    def _judge_real(self, real: tf.Tensor, index: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return D's logits on real images and the weighted R1 penalty."""
+        if not self.r1:
+            return self._judge(real, priors.REAL_MASKS, index), tf.constant(0.0)
+        logits, norms = losses.squared_gradient_norm(
+            lambda images: self._judge(images, priors.REAL_MASKS, index), real
+        )
+        return logits, self.r1 / 2 * tf.reduce_mean(norms)
+
+    def _key(self, stream: int, index: int = 0) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group if context else 0
+        return priors.key(self.seed, stream, self.step.value * self.d_steps + index, replica)
+
+    def _share(self, loss: tf.Tensor) -> tf.Tensor:
+        """Divide by the number of replicas: optimizers sum gradients over them."""
+        return loss / self.distribute_strategy.num_replicas_in_sync
+
+    def _follow_generator(self) -> None:
+        """Move the average towards the generator, faster during the first steps."""
+        if self.average is None:
+            return
+        step = tf.cast(self.step.value, tf.float32)
+        rate = 1.0 - tf.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
+        for average, weight in zip(self.average.weights, self.generator.weights, strict=True):
+            average.assign_add(rate * (weight.value - average.value))
+
+    def _log(self, loss: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
+        self.means["d_loss"].update_state(loss)
+        self.means["d_real"].update_state(tf.sigmoid(real_logits))
+        self.means["d_fake"].update_state(tf.sigmoid(fake_logits))
+
+    # Sampling ----------------------------------------------------------------------------------
+
+    def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Make images, float32 [B, H, W, C] in [0, 1], from z, float32 [B, d].
+
+        Outside training they come from the moving average, where there is one.
+        """
+        if training or self.average is None:
+            return self.generator(z, training=training)
+        return self.average(z, training=False)
+
+    def sample(self, n: int, *, seed: int, batch_size: int = 500) -> np.ndarray:
+        """Draw `n` images; the same seed gives the same images, and fewer are the first of more.
+
+        Args:
+            n: how many.
+            seed: of the noise, in [0, 2**32).
+            batch_size: images made at once.
+
+        Returns:
+            float32 [n, H, W, C] in [0, 1].
+        """
+        z = self.prior.sample(n, priors.key(seed, priors.SAMPLES, 0))
+        batches = [self(z[i : i + batch_size]) for i in range(0, n, batch_size)]
+        return np.concatenate([batch.numpy() for batch in batches])
+
+    def live(self) -> "GAN":
+        """Return a GAN that shares these networks and samples from the live weights."""
+        return GAN(self.generator, self.discriminator, self.prior, seed=self.seed)
+
+    # Saving ------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, networks included."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "generator": serialize(self.generator),
+            "discriminator": serialize(self.discriminator),
+            "prior": serialize(self.prior),
+            "d_steps": self.d_steps,
+            "update": self.update,
+            "ema_decay": self.ema_decay,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
+        """Make a GAN from `get_config`'s answer."""
+        config = dict(config)
+        for name in ("generator", "discriminator", "prior"):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return `compile`'s arguments; a pair of functions must be registered with Keras."""
+        serialize = keras.saving.serialize_keras_object
+        loss = self._loss if isinstance(self._loss, str) else [serialize(f) for f in self._loss]
+        return {
+            "d_optimizer": serialize(self.d_optimizer),
+            "g_optimizer": serialize(self.g_optimizer),
+            "loss": loss,
+            "r1": self.r1,
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` says; weights and moments are loaded afterwards."""
+        deserialize = keras.saving.deserialize_keras_object
+        config = dict(config)
+        for name in ("d_optimizer", "g_optimizer"):
+            config[name] = deserialize(config[name])
+        if not isinstance(config["loss"], str):
+            config["loss"] = losses.AdversarialLoss(*(deserialize(f) for f in config["loss"]))
+        self.compile(**config)
+
+
+def _copy(network: keras.Model) -> keras.Model:
+    copy = network.__class__.from_config(network.get_config())
+    if not copy.built:
+        copy.build(network.input_shape)
+    copy.trainable = False
+    copy.set_weights(network.get_weights())
+    return copy

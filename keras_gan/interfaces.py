@@ -1,0 +1,22 @@
+"""What the parts promise each other: shapes and ranges are written down once, here."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class UserError(ValueError):
+    """Input that the user can put right: a CLI prints its sentence and exits with code 2."""
+
+
+class Sampler(Protocol):
+    """Anything that draws images: a live GAN, an exported generator, a client of a server.
+
+    Metrics and grids see a Sampler and nothing more.
+    """
+
+    image_shape: tuple[int, int, int]
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
+        ...

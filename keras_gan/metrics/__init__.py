@@ -1,0 +1,1 @@
+"""Metrics: they see samples and images, never a GAN."""

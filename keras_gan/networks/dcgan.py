@@ -1,0 +1,72 @@
+"""A convolutional pair after Radford et al. 2015 (DCGAN), sized to any image."""
+
+import keras
+from keras import layers
+
+from keras_gan.config import DCGAN
+
+
+def build(
+    options: DCGAN, *, latent: int, image_shape: tuple[int, int, int], seed: int, dtype: str
+) -> tuple[keras.Model, keras.Model]:
+    """Make the pair; the image is halved, rounding up, until its smaller side is small enough.
+
+    The generator normalises by batch; the discriminator does not, so that its answer on one image
+    never depends on the others. See `build_networks`.
+    """
+    height, width, channels = image_shape
+    sizes = [(height, width)]
+    while min(sizes[-1]) > options.smallest:
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    filters = [options.filters * 2**level for level in range(len(sizes) - 1)]
+    seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+
+    def normal() -> keras.initializers.Initializer:
+        return keras.initializers.RandomNormal(stddev=0.02, seed=next(seeds))
+
+    top, left = sizes[-1]
+    widest = filters[-1] * 2 if filters else options.filters
+    z = keras.Input((latent,), name="z")
+    h = layers.Dense(top * left * widest, use_bias=False, kernel_initializer=normal(), dtype=dtype)(z)
+    h = layers.Reshape((top, left, widest), dtype=dtype)(h)
+    for level in reversed(range(len(filters))):
+        h = layers.BatchNormalization(momentum=0.9, dtype=dtype)(h)
+        h = layers.ReLU(dtype=dtype)(h)
+        h = layers.Conv2DTranspose(
+            filters[level],
+            4,
+            strides=2,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=normal(),
+            dtype=dtype,
+        )(h)
+        extra = (2 * top - sizes[level][0], 2 * left - sizes[level][1])
+        top, left = sizes[level]
+        if any(extra):
+            h = layers.Cropping2D(((0, extra[0]), (0, extra[1])), dtype=dtype)(h)
+    h = layers.BatchNormalization(momentum=0.9, dtype=dtype)(h)
+    h = layers.ReLU(dtype=dtype)(h)
+    images = layers.Conv2D(
+        channels,
+        3,
+        padding="same",
+        activation="sigmoid",
+        kernel_initializer=normal(),
+        name="pixels",
+        dtype="float32",
+    )(h)
+    generator = keras.Model(z, images, name="generator")
+
+    x = keras.Input(image_shape, name="x")
+    h = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(x)
+    for count in filters or [options.filters]:
+        h = layers.Conv2D(
+            count, 4, strides=2, padding="same", kernel_initializer=normal(), dtype=dtype
+        )(h)
+        h = layers.LeakyReLU(0.2, dtype=dtype)(h)
+        if options.dropout:
+            h = layers.Dropout(options.dropout, seed=next(seeds), dtype=dtype)(h)
+    h = layers.Flatten(dtype=dtype)(h)
+    logits = layers.Dense(1, kernel_initializer=normal(), name="logits", dtype="float32")(h)
+    return generator, keras.Model(x, logits, name="discriminator")

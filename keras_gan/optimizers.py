@@ -1,0 +1,110 @@
+"""A recipe's optimizer options -> Keras optimizers; the paper's two schedules are ours."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_gan.config import Optimizer
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class DecayWithFloor(keras.optimizers.schedules.LearningRateSchedule):
+    """initial / decay**step, never below `minimum`: the paper's learning rate.
+
+    Args:
+        initial: the value at step 0.
+        decay: what each step divides by.
+        minimum: the floor.
+    """
+
+    def __init__(self, initial: float, decay: float, minimum: float):
+        self.initial, self.decay, self.minimum = initial, decay, minimum
+
+    def __call__(self, step: Any) -> Any:
+        """Return the value at `step`."""
+        # A power of 1.000004 in float32 would lose the 4: use its logarithm.
+        exponent = -math.log(self.decay) * ops.cast(step, "float32")
+        return ops.maximum(self.initial * ops.exp(exponent), self.minimum)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"initial": self.initial, "decay": self.decay, "minimum": self.minimum}
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class RisingMomentum(keras.optimizers.SGD):
+    """Classical momentum that rises linearly from epoch 1 on: the paper's optimizer.
+
+    Args:
+        momentum: before and during epoch 1 (epochs count from 0).
+        final_momentum: from `final_epoch` on.
+        final_epoch: the epoch at which momentum stops rising.
+        steps_per_epoch: updates in an epoch.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        *,
+        momentum: float = 0.5,
+        final_momentum: float = 0.7,
+        final_epoch: int = 250,
+        steps_per_epoch: int = 500,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, momentum=momentum, **kwargs)
+        self.final_momentum = final_momentum
+        self.final_epoch = final_epoch
+        self.steps_per_epoch = steps_per_epoch
+
+    def current_momentum(self) -> Any:
+        """Return momentum at the present update."""
+        epoch = ops.cast(self.iterations // self.steps_per_epoch, "float32")
+        rise = ops.clip((epoch - 1) / (self.final_epoch - 1), 0.0, 1.0)
+        return self.momentum + (self.final_momentum - self.momentum) * rise
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Take one classical momentum step on one variable."""
+        velocity = self.momentums[self._get_variable_index(variable)]
+        rate = ops.cast(learning_rate, variable.dtype)
+        momentum = ops.cast(self.current_momentum(), variable.dtype)
+        step = momentum * velocity - rate * ops.cast(gradient, variable.dtype)
+        self.assign(velocity, step)
+        self.assign_add(variable, step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "final_momentum": self.final_momentum,
+            "final_epoch": self.final_epoch,
+            "steps_per_epoch": self.steps_per_epoch,
+        }
+
+
+def build_optimizer(
+    options: Optimizer, *, total_steps: int, steps_per_epoch: int
+) -> keras.optimizers.Optimizer:
+    """Make the optimizer that `options` describes.
+
+    Args:
+        options: the recipe's.
+        total_steps: updates in the whole run; the cosine schedule ends there.
+        steps_per_epoch: updates in an epoch; the paper's momentum rises by epochs.
+    """
+    rate: Any = options.learning_rate
+    if options.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, total_steps)
+    elif options.decay > 1 or options.minimum > 0:
+        rate = DecayWithFloor(rate, options.decay, options.minimum)
+    if options.name == "adam":
+        return keras.optimizers.Adam(rate, beta_1=options.beta_1, beta_2=options.beta_2)
+    return RisingMomentum(
+        rate,
+        momentum=options.momentum,
+        final_momentum=options.final_momentum,
+        final_epoch=options.momentum_epochs,
+        steps_per_epoch=steps_per_epoch,
+    )

@@ -1,0 +1,41 @@
+"""Experiments, one file each; this table is the only list of them."""
+
+from keras_gan.config import Recipe, unknown
+from keras_gan.recipes import cifar10, images, mnist, mnist_paper
+
+RECIPES: dict[str, Recipe] = {
+    "cifar10": cifar10.RECIPE,
+    "images": images.RECIPE,
+    "mnist": mnist.RECIPE,
+    "mnist_paper": mnist_paper.RECIPE,
+}
+
+
+def get_recipe(name: str | None, dataset: str | None) -> Recipe:
+    """Find a recipe by its name, or the one that fits a data set.
+
+    Args:
+        name: a key of `RECIPES`, or None for the data set's own recipe (`images` if it has none).
+        dataset: a TensorFlow Datasets name that replaces the recipe's own; None keeps that.
+
+    Returns:
+        The recipe; it is named after the data set when that is not its own.
+
+    Raises:
+        UserError: if there is no recipe of that name, or neither argument was given.
+    """
+    import dataclasses
+
+    if name is None:
+        if dataset is None:
+            raise unknown("--recipe or --dataset", "", RECIPES)
+        name = dataset if dataset in RECIPES else "images"
+    if name not in RECIPES:
+        raise unknown("--recipe", name, RECIPES)
+    recipe = RECIPES[name]
+    if dataset is None or dataset == recipe.dataset:
+        return recipe
+    own = dataset.replace("/", "_").replace(":", "_")
+    return dataclasses.replace(
+        recipe, dataset=dataset, name=own if name == "images" else f"{name}_{own}"
+    )

@@ -1,0 +1,25 @@
+"""CIFAR-10 with a small convolutional pair that trains on a CPU.
+
+    python -m keras_gan.train --dataset=cifar10
+"""
+
+from keras_gan.config import DCGAN, Optimizer, Recipe
+
+RECIPE = Recipe(
+    name="cifar10",
+    dataset="cifar10",
+    validation="last:10000",
+    prior="normal",
+    latent=100,
+    network=DCGAN(filters=32),
+    update="alternating",
+    batch_size=64,
+    r1=0.1,
+    d_optimizer=Optimizer("adam", 2e-4),
+    g_optimizer=Optimizer("adam", 2e-4),
+    ema_decay=0.999,
+    epochs=10,
+    log_every=50,
+    sample_every=500,
+    checkpoint_every=500,
+)

@@ -1,0 +1,176 @@
+"""The contract between preprocessing and training: what a record and a data folder hold.
+
+A data folder holds TFRecord shards of `tf.train.Example`, `statistics.npz` and, written last,
+`dataset_info.json`. A folder without that last file is not finished and is refused.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from keras_gan.files import replacing
+from keras_gan.interfaces import UserError
+
+INFO_FILE = "dataset_info.json"
+STATISTICS_FILE = "statistics.npz"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file: its name in the folder, split, number of records and content."""
+
+    name: str
+    split: str
+    count: int
+    size: int  # bytes
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What a data folder holds, and where it came from.
+
+    Args:
+        dataset: the source's name.
+        image_shape: (height, width, channels) of every image.
+        classes: class names in label order; empty when the source has no labels.
+        counts: images in each split.
+        shards: every TFRecord file.
+        source: what the images were read from and how: version, files, checksums.
+        parameters: the flags that decide the content.
+        versions: of the packages that wrote it.
+        format_version: of this contract.
+    """
+
+    dataset: str
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    counts: dict[str, int]
+    shards: tuple[Shard, ...]
+    source: dict[str, Any]
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def data_hash(self) -> str:
+        """Hash of the content of all shards, independent of when and where it was written."""
+        lines = sorted(f"{shard.name} {shard.sha256}" for shard in self.shards)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def write(self, folder: str | os.PathLike[str]) -> None:
+        """Write `dataset_info.json`; this declares the folder finished."""
+        with replacing(pathlib.Path(folder) / INFO_FILE) as temporary:
+            data = dataclasses.asdict(self) | {"data_hash": self.data_hash}
+            temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n")
+
+    @staticmethod
+    def read(folder: str | os.PathLike[str]) -> "DatasetInfo":
+        """Read a finished data folder's description.
+
+        Raises:
+            UserError: if the folder is missing, unfinished or of another format.
+        """
+        path = pathlib.Path(folder) / INFO_FILE
+        if not path.is_file():
+            raise UserError(
+                f"Expected a finished data folder, with {INFO_FILE} in it; received {folder}. "
+                "Try python -m pipelines.preprocess."
+            )
+        try:
+            data = json.loads(path.read_text())
+            if data.get("format_version") != FORMAT_VERSION:
+                raise UserError(
+                    f"Expected data of format {FORMAT_VERSION}; received {folder} of format "
+                    f"{data.get('format_version')}. Try preprocessing it again."
+                )
+            data.pop("data_hash")
+            data["image_shape"] = tuple(data["image_shape"])
+            data["classes"] = tuple(data["classes"])
+            data["shards"] = tuple(Shard(**shard) for shard in data["shards"])
+            return DatasetInfo(**data)
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"Expected {path} to describe a data set; received {error!r}.") from error
+
+    def verify(self, folder: str | os.PathLike[str]) -> None:
+        """Check every shard against its size and SHA-256.
+
+        Raises:
+            UserError: naming the first shard that is missing or changed.
+        """
+        for shard in self.shards:
+            path = pathlib.Path(folder) / shard.name
+            advice = "Try preprocessing the data again."
+            if not path.is_file():
+                raise UserError(f"Expected shard {path}; received nothing. {advice}")
+            if path.stat().st_size != shard.size or file_sha256(path) != shard.sha256:
+                raise UserError(
+                    f"Expected shard {path} as {INFO_FILE} describes it ({shard.size} bytes, "
+                    f"sha256 {shard.sha256[:12]}...); received other content. {advice}"
+                )
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Hash a file's content."""
+    with pathlib.Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_statistics(folder: str | os.PathLike[str], statistics: dict[str, np.ndarray]) -> None:
+    """Write the training split's statistics: `pixel_mean`, float64 [H, W, C] in [0, 1], and more."""
+    with replacing(pathlib.Path(folder) / STATISTICS_FILE) as temporary, temporary.open("wb") as file:
+        np.savez(file, **statistics)  # type: ignore[arg-type]
+
+
+def read_statistics(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read what `write_statistics` wrote."""
+    with np.load(pathlib.Path(folder) / STATISTICS_FILE, allow_pickle=False) as file:
+        return dict(file)
+
+
+def encode(image: np.ndarray, label: int | None) -> bytes:
+    """Serialise one example.
+
+    Args:
+        image: uint8 [H, W, C].
+        label: class number, or None when the source has no labels.
+
+    Returns:
+        A `tf.train.Example` with `image` (raw bytes, row by row) and, if given, `label`.
+    """
+    import tensorflow as tf
+
+    feature = {"image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))}
+    if label is not None:
+        feature["label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def parse(serialized: Any, info: DatasetInfo, *, labels: bool) -> Any:
+    """Read a batch of serialised examples inside tf.data.
+
+    Args:
+        serialized: string tensor [B].
+        info: the folder they come from.
+        labels: whether to return labels as well.
+
+    Returns:
+        uint8 images [B, H, W, C], or the pair (images, int64 labels [B]).
+    """
+    import tensorflow as tf
+
+    features = {"image": tf.io.FixedLenFeature([], tf.string)}
+    if labels:
+        features["label"] = tf.io.FixedLenFeature([], tf.int64)
+    parsed = tf.io.parse_example(serialized, features)
+    shape = info.image_shape
+    flat = tf.io.decode_raw(parsed["image"], tf.uint8, fixed_length=int(np.prod(shape)))
+    images = tf.reshape(flat, (-1, *shape))  # [B, H, W, C]
+    return (images, parsed["label"]) if labels else images

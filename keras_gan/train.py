@@ -1,0 +1,103 @@
+"""Train a generative adversarial network and export its generator.
+
+    python -m keras_gan.train --dataset=mnist
+    python -m keras_gan.train --dataset=cifar10 --data_dir=PREPARED
+    python -m keras_gan.train --recipe=mnist_paper --epochs=100 --set batch_size=50
+
+The data are preprocessed once, into --examples_root. The same command on the same work directory
+goes on where it stopped.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+from absl import flags
+
+from keras_gan import cli, recipes
+from keras_gan.config import Recipe
+from keras_gan.interfaces import UserError
+
+FLAGS = flags.FlagValues()
+
+
+def _string(name: str, default: str | None, text: str) -> None:
+    flags.DEFINE_string(name, default, text, flag_values=FLAGS)
+
+
+def _integer(name: str, text: str, lower_bound: int = 1) -> None:
+    flags.DEFINE_integer(name, None, text, lower_bound=lower_bound, flag_values=FLAGS)
+
+
+_string("dataset", None, "TensorFlow Datasets name: mnist, cifar10, ...")
+_string("recipe", None, f"One of {', '.join(recipes.RECIPES)}; the data set's own if not given.")
+flags.DEFINE_multi_string(
+    "set", [], "key=value of the recipe, as in d_optimizer.learning_rate=1e-4.", flag_values=FLAGS
+)
+_integer("steps", "Generator steps in total.")
+_integer("epochs", "Passes over the training images in total.")
+_integer("seed", "Of weights, noise, masks and order.", lower_bound=0)
+_string("workdir", None, "Checkpoints, logs and samples (default: runs/NAME).")
+_string("export_dir", None, "Versions of the exported generator (default: saved_models/NAME).")
+_string("examples", None, "A folder written by pipelines.preprocess; made if not given.")
+_string("examples_root", "data", "Where preprocessed data sets are kept.")
+_string("data_dir", None, "Prepared TensorFlow Datasets (default: TFDS's own folder).")
+_string("manual_dir", None, "The data set's original files.")
+
+
+def recipe_from(values: flags.FlagValues) -> Recipe:
+    """Make the recipe that the flags describe, checked."""
+    recipe = recipes.get_recipe(values.recipe, values.dataset)
+    recipe = recipe.with_overrides(values.set)
+    if values.steps and values.epochs:
+        raise UserError(
+            f"Expected --steps or --epochs; received --steps={values.steps} and "
+            f"--epochs={values.epochs}. Try one of them."
+        )
+    if values.steps:
+        recipe = dataclasses.replace(recipe, steps=values.steps)
+    if values.epochs:
+        recipe = dataclasses.replace(recipe, steps=0, epochs=values.epochs)
+    if values.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=values.seed)
+    return recipe
+
+
+def main(values: flags.FlagValues) -> None:
+    """Run the command with its parsed flags."""
+    recipe = recipe_from(values)
+    workdir = values.workdir or f"runs/{recipe.name}"
+    export_dir = values.export_dir or f"saved_models/{recipe.name}"
+    for folder in (workdir, export_dir):
+        cli.expect_writable(folder)
+
+    cli.import_tensorflow()
+    from pipelines import preprocess
+
+    examples = values.examples or preprocess.ensure(
+        preprocess.Options(
+            recipe.dataset,
+            recipe.validation,
+            recipe.image_size,
+            values.data_dir,
+            values.manual_dir,
+        ),
+        values.examples_root,
+    )
+
+    from keras_gan import experiment
+
+    result = experiment.train(recipe, workdir, examples, export_dir)
+    version = pathlib.Path(result.model)
+    print(f"Samples: {result.samples}")  # noqa: T201
+    print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
+    print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
+
+
+def run() -> int:
+    """Run the command line."""
+    return cli.run(main, FLAGS, __doc__ or "")
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,1 @@
+"""Apache Beam preprocessing: from a source of images to the TFRecord folder that training reads."""

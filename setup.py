@@ -1,0 +1,67 @@
+"""Package metadata. Tool settings are in pyproject.toml; exact versions in requirements.lock."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).resolve().parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (HERE / "keras_gan" / "version.py").read_text(), re.MULTILINE
+).group(1)
+
+setup(
+    name="keras_gan",
+    version=VERSION,
+    description="Train, judge and serve generative adversarial networks on TensorFlow and Keras 3",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "pipelines/originals/mnist/NOTICE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["keras_gan", "keras_gan.*", "pipelines", "pipelines.*"]),
+    package_data={
+        "keras_gan": ["py.typed"],
+        "pipelines": ["py.typed", "originals/mnist/*.gz", "originals/mnist/NOTICE"],
+    },
+    install_requires=[
+        "absl-py>=2.1",
+        "apache-beam>=2.77",
+        "google-crc32c>=1.5",  # Beam's and our TFRecord framing
+        "importlib-resources>=6",  # used, but not declared, by tensorflow-datasets
+        "keras>=3.15",
+        "numpy>=2.1",
+        "pillow>=11",
+        "requests>=2.31",
+        "tensorboard>=2.20",
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.10",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.100",
+            "mypy>=2",
+            "pre-commit>=4",
+            "pytest>=9",
+            "ruff>=0.17",
+            "setuptools>=77",
+            "uv>=0.8",  # makes requirements.lock
+        ],
+        "serving": ["tensorflow-serving-api>=2.19"],
+    },
+    entry_points={
+        "console_scripts": [
+            "keras-gan-train = keras_gan.train:run",
+            "keras-gan-evaluate = keras_gan.evaluate:run",
+            "keras-gan-sample = keras_gan.sample:run",
+            "keras-gan-preprocess = pipelines.preprocess:run",
+        ]
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -248,6 +248,11 @@ class GAN(keras.Model):
         """Return a GAN that shares these networks and samples from the live weights."""
         return GAN(self.generator, self.discriminator, self.prior, seed=self.seed)
 
+    def export(self, filepath: Any, **kwargs: Any) -> None:
+        """Export `call` as Keras does; `keras_gan.export` adds sampling by seed and versions."""
+        self(tf.zeros((1, self.prior.dimension)))  # Keras exports only what was called
+        super().export(filepath, **kwargs)
+
     # Saving ------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:

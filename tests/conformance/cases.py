@@ -1,0 +1,44 @@
+"""Every network, loss and update, declared once; `test_conformance.py` checks everything on each."""
+
+import dataclasses
+
+from keras_gan.config import DCGAN, MaxoutMLP, Optimizer, Recipe
+
+NETWORKS = {
+    "maxout_mlp": MaxoutMLP((16, 12), (8, 6), pieces=3),
+    "dcgan": DCGAN(filters=4, dropout=0.3),
+}
+LOSSES = ("minimax", "non_saturating")
+
+BASE = Recipe(
+    name="case",
+    dataset="random",
+    latent=5,
+    batch_size=8,
+    d_optimizer=Optimizer("adam", 1e-3),
+    g_optimizer=Optimizer("momentum", 1e-2, decay=1.0001),
+    ema_decay=0.9,
+    steps=6,
+    log_every=2,
+    sample_every=4,
+    checkpoint_every=2,
+)
+
+
+
+def _case(network, loss, update):
+    return dataclasses.replace(
+        BASE, network=NETWORKS[network], loss=loss, update=update, d_steps=2, r1=0.1
+    )
+
+
+# Every pair of a network and a loss, each with one of the updates.
+CASES = {
+    "maxout_mlp-minimax": _case("maxout_mlp", "minimax", "alternating"),
+    "maxout_mlp-non_saturating": _case("maxout_mlp", "non_saturating", "simultaneous"),
+    "dcgan-minimax": _case("dcgan", "minimax", "simultaneous"),
+    "dcgan-non_saturating": _case("dcgan", "non_saturating", "alternating"),
+    "no_average": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], ema_decay=0.0),
+    "bfloat16": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], compute_dtype="bfloat16"),
+    "spherical": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], prior="spherical"),
+}

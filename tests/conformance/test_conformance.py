@@ -1,0 +1,108 @@
+"""What every model must do: save, load, resume, export, serialise."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_gan import data, export
+from keras_gan.config import Recipe
+from keras_gan.experiment import build, train
+from keras_gan.gan import GAN
+from tests.conformance.cases import CASES, LOSSES, NETWORKS
+
+
+@pytest.fixture(params=CASES)
+def recipe(request):
+    return CASES[request.param]
+
+
+def trained(recipe, examples, steps=3):
+    gan = build(recipe, (8, 8, 1), train_images=240)
+    fit(gan, recipe, examples, steps)
+    return gan
+
+
+def fit(gan, recipe, examples, steps):
+    dataset = data.train_dataset(
+        examples,
+        batch_size=recipe.batch_size,
+        d_steps=recipe.d_steps,
+        first_step=int(gan.step.numpy()),
+    )
+    gan.fit(dataset, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+
+def state(gan):
+    variables = [*gan.variables, *gan.d_optimizer.variables, *gan.g_optimizer.variables]
+    metrics = {id(v) for metric in gan.metrics for v in metric.variables}
+    return [v.numpy().copy() for v in variables if id(v) not in metrics and "seed" not in v.path]
+
+
+def assert_equal_states(left, right):
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_every_loss_and_network_is_a_case():
+    from keras_gan import config, losses
+
+    assert set(LOSSES) == set(losses.LOSSES)
+    assert set(NETWORKS) == set(config.NETWORKS)
+    for network in NETWORKS.values():
+        for loss in LOSSES:
+            assert any(c.network == network and c.loss == loss for c in CASES.values())
+
+
+def test_recipe_serialises(recipe):
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_load_model_restores_everything_and_goes_on_alike(recipe, examples, tmp_path):
+    gan = trained(recipe, examples)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert isinstance(loaded, GAN)
+    assert_equal_states(state(gan), state(loaded))
+    np.testing.assert_array_equal(gan.sample(3, seed=1), loaded.sample(3, seed=1))
+    for model in (gan, loaded):
+        fit(model, recipe, examples, 2)
+    assert_equal_states(state(gan), state(loaded))
+
+
+def test_save_weights_holds_both_optimizers(recipe, examples, tmp_path):
+    gan = trained(recipe, examples)
+    gan.save_weights(tmp_path / "gan.weights.h5")
+    fresh = build(recipe, (8, 8, 1), train_images=240)
+    fresh.load_weights(tmp_path / "gan.weights.h5")
+    assert_equal_states(state(gan), state(fresh))
+
+
+def test_resumed_run_equals_the_uninterrupted_one(recipe, examples, tmp_path):
+    whole = train(recipe, tmp_path / "whole", examples, tmp_path / "export_whole")
+    half = dataclasses.replace(recipe, steps=3)
+    train(half, tmp_path / "parts", examples, tmp_path / "export_parts")
+    parts = train(recipe, tmp_path / "parts", examples, tmp_path / "export_parts")
+    assert parts.steps == whole.steps == 6
+    assert_equal_states(state(whole.gan), state(parts.gan))
+
+
+def test_export_equals_live(recipe, examples, tmp_path):
+    gan = trained(recipe, examples)
+    folder = export.export(gan, tmp_path / "model")
+    loaded = export.load_sampler(tmp_path / "model")
+    assert folder == tmp_path / "model" / "1"
+    assert loaded.image_shape == gan.image_shape == (8, 8, 1)
+    np.testing.assert_allclose(loaded.sample(7, seed=3), gan.sample(7, seed=3), atol=1e-6)
+
+
+def test_keras_export_serves_the_generator(recipe, examples, tmp_path):
+    import tensorflow as tf
+
+    gan = trained(recipe, examples)
+    gan.export(tmp_path / "keras_export", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "keras_export"))
+    z = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    np.testing.assert_allclose(served.serve(z), gan(z), atol=1e-6)

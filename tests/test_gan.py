@@ -1,0 +1,277 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_gan import priors
+from keras_gan.gan import GAN
+
+
+def toy_networks(shape=(2, 2, 1), latent=3, dropout=0.5):
+    generator = keras.Sequential(
+        [keras.Input((latent,)), layers.Dense(math.prod(shape), "sigmoid"), layers.Reshape(shape)]
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Flatten(),
+            layers.Dense(8, "tanh"),
+            layers.Dropout(dropout),
+            layers.Dense(1),
+        ]
+    )
+    return generator, discriminator
+
+
+def toy_gan(loss="non_saturating", r1=0.0, seed=0, rate=0.1, **kwargs):
+    keras.utils.set_random_seed(1)
+    gan = GAN(*toy_networks(), priors.Normal(3), seed=seed, **kwargs)
+    gan.compile(
+        d_optimizer=keras.optimizers.SGD(rate),
+        g_optimizer=keras.optimizers.SGD(rate),
+        loss=loss,
+        r1=r1,
+        run_eagerly=True,
+    )
+    return gan
+
+
+def rows(n, seed=0):
+    return tf.constant(np.random.default_rng(seed).random((n, 2, 2, 1)), tf.float32)
+
+
+def weights(network):
+    return [weight.numpy().copy() for weight in network.trainable_variables]
+
+
+def same(left, right):
+    return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_k_discriminator_steps_for_each_generator_step(update, k):
+    gan = toy_gan(update=update, d_steps=k)
+    for _ in range(3):
+        gan.train_step(rows(4 * k))
+    assert int(gan.d_optimizer.iterations.numpy()) == 3 * k
+    assert int(gan.g_optimizer.iterations.numpy()) == 3
+    assert int(gan.step.numpy()) == 3
+
+
+def test_each_discriminator_step_sees_other_rows(monkeypatch):
+    gan = toy_gan(update="alternating", d_steps=3)
+    seen = []
+    monkeypatch.setattr(gan, "discriminator_step", lambda real, index: seen.append((index, real)))
+    data = rows(12)
+    gan.train_step(data)
+    assert [index for index, _ in seen] == [0, 1, 2]
+    np.testing.assert_array_equal(np.concatenate([real for _, real in seen]), data)
+
+
+def test_each_step_touches_only_its_own_network():
+    gan = toy_gan(update="alternating")
+    g_before, d_before = weights(gan.generator), weights(gan.discriminator)
+    gan.discriminator_step(rows(4))
+    assert same(g_before, weights(gan.generator))
+    assert not same(d_before, weights(gan.discriminator))
+    d_before = weights(gan.discriminator)
+    gan.generator_step(4)
+    assert same(d_before, weights(gan.discriminator))
+    assert not same(g_before, weights(gan.generator))
+
+
+def recorded_keys(gan, monkeypatch, batch):
+    keys = []
+
+    def sample(n, draw):
+        keys.append(tuple(draw.numpy()))
+        return tf.random.stateless_normal((n, 3), draw)
+
+    monkeypatch.setattr(gan.prior, "sample", sample)
+    gan.train_step(batch)
+    return keys
+
+
+def test_alternating_draws_fresh_noise_for_every_step(monkeypatch):
+    gan = toy_gan(update="alternating", d_steps=2)
+    first = recorded_keys(gan, monkeypatch, rows(8))
+    second = recorded_keys(gan, monkeypatch, rows(8))
+    assert len(first) == 3  # two discriminator steps, one generator step
+    assert len(set(first + second)) == 6
+
+
+def test_simultaneous_draws_noise_once(monkeypatch):
+    assert len(recorded_keys(toy_gan(update="simultaneous"), monkeypatch, rows(4))) == 1
+
+
+def test_simultaneous_takes_both_gradients_at_the_same_point():
+    """The generator moves against the discriminator as it was, by plain gradient descent."""
+    gan, rate = toy_gan(update="simultaneous", rate=0.1), 0.1
+    real = rows(4)
+    with tf.GradientTape(persistent=True) as tape:
+        draw = priors.key(0, priors.DISCRIMINATOR_NOISE, 0)
+        fake = gan.generator(gan.prior.sample(4, draw), training=True)
+        with priors.masks(gan.discriminator, priors.key(0, priors.REAL_MASKS, 0)):
+            real_logits = gan.discriminator(real, training=True)[:, 0]
+        with priors.masks(gan.discriminator, priors.key(0, priors.FAKE_MASKS, 0)):
+            fake_logits = gan.discriminator(fake, training=True)[:, 0]
+        d_loss = tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
+        g_loss = tf.reduce_mean(tf.nn.softplus(-fake_logits))
+    expected = {}
+    for network, loss in ((gan.generator, g_loss), (gan.discriminator, d_loss)):
+        gradients = tape.gradient(loss, network.trainable_variables)
+        pairs = zip(weights(network), gradients, strict=True)
+        expected[network] = [w - rate * g.numpy() for w, g in pairs]
+    gan.train_step(real)
+    for network, values in expected.items():
+        for weight, value in zip(weights(network), values, strict=True):
+            np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+def test_alternating_moves_the_generator_against_the_moved_discriminator():
+    """Run side by side, the two updates agree on D and differ on G."""
+    a, b = toy_gan(update="alternating", rate=1.0), toy_gan(update="simultaneous", rate=1.0)
+    for gan in (a, b):
+        gan.train_step(rows(4))
+    assert same(weights(a.discriminator), weights(b.discriminator))
+    assert not same(weights(a.generator), weights(b.generator))
+
+
+def test_r1_penalty_moves_only_the_discriminator():
+    plain, steep = toy_gan(update="simultaneous"), toy_gan(update="simultaneous", r1=10.0)
+    for gan in (plain, steep):
+        gan.train_step(rows(4))
+    assert same(weights(plain.generator), weights(steep.generator))
+    assert not same(weights(plain.discriminator), weights(steep.discriminator))
+
+
+def test_same_seed_same_run_and_other_seed_other_run():
+    runs = []
+    for seed in (0, 0, 1):
+        gan = toy_gan(seed=seed)
+        for step in range(3):
+            gan.train_step(rows(4, seed=step))
+        runs.append(weights(gan.generator) + weights(gan.discriminator))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_moving_average_by_hand():
+    gan = toy_gan(ema_decay=0.9)
+    before = weights(gan.generator)
+    gan.train_step(rows(4))
+    # In step 0 the decay is min(0.9, 1 / 10).
+    for average, old, new in zip(gan.average.weights, before, weights(gan.generator), strict=True):
+        np.testing.assert_allclose(average.numpy(), 0.1 * old + 0.9 * new, atol=1e-6)
+    z = gan.prior.sample(2, priors.key(5, 0, 0))
+    assert not np.allclose(gan(z), gan(z, training=True), atol=1e-7)
+    np.testing.assert_array_equal(gan(z, training=True), gan.generator(z, training=True))
+
+
+def test_samples_are_a_function_of_the_seed_and_fewer_are_the_first_of_more():
+    gan = toy_gan()
+    many = gan.sample(9, seed=3, batch_size=4)
+    assert many.shape == (9, 2, 2, 1)
+    assert many.dtype == np.float32
+    assert 0 <= many.min() <= many.max() <= 1
+    np.testing.assert_array_equal(many, gan.sample(9, seed=3, batch_size=4))
+    np.testing.assert_allclose(many[:5], gan.sample(5, seed=3), atol=1e-6)
+    assert not np.allclose(many, gan.sample(9, seed=4))
+
+
+def test_logs_are_means_of_what_they_say():
+    gan = toy_gan(rate=1e-12)
+    logs = gan.train_step(rows(64))
+    gan.reset_metrics()
+    gan.discriminator.set_weights([np.zeros_like(w) for w in gan.discriminator.get_weights()])
+    logs = {name: float(value) for name, value in gan.train_step(rows(64)).items()}
+    assert logs["d_loss"] == pytest.approx(math.log(4))
+    assert logs["g_loss"] == pytest.approx(math.log(2))
+    assert logs["d_real"] == logs["d_fake"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"d_steps": 0}, "d_steps of at least 1; received d_steps=0"),
+        ({"update": "sometimes"}, "received update='sometimes'"),
+        ({"ema_decay": 1.0}, r"ema_decay in \[0, 1\)"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        toy_gan(**arguments)
+
+
+def test_unknown_loss_says_what_exists():
+    with pytest.raises(ValueError, match="minimax, non_saturating; received loss='hinge'"):
+        toy_gan(loss="hinge")
+
+
+def test_no_stray_optimizer_is_attached():
+    assert toy_gan().optimizer is None
+
+
+def line_gan(loss, update, rate):
+    """G: z -> a z + b against a small D, on the line."""
+    keras.utils.set_random_seed(0)
+    generator = keras.Sequential([keras.Input((1,)), layers.Dense(1), layers.Reshape((1, 1, 1))])
+    discriminator = keras.Sequential(
+        [keras.Input((1, 1, 1)), layers.Flatten(), layers.Dense(24, "tanh"), layers.Dense(1)]
+    )
+    gan = GAN(generator, discriminator, priors.Normal(1), update=update, ema_decay=0.99)
+    gan.compile(
+        d_optimizer=keras.optimizers.Adam(4 * rate, beta_1=0.5),
+        g_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
+        loss=loss,
+        r1=0.01,
+        steps_per_execution=50,
+    )
+    return gan
+
+
+def gaussian_line(mean, deviation, batch):
+    noise = tf.data.Dataset.random(seed=1, rerandomize_each_iteration=False).batch(2)
+    draws = noise.map(lambda s: mean + deviation * tf.random.stateless_normal((batch, 1, 1, 1), s))
+    return draws.prefetch(16)
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_one_dimensional_game_converges(update):
+    """Theorem 1: at the end p_g = p_data, D = 1/2 and V = -log 4."""
+    mean, deviation = 1.5, 0.6
+    gan = line_gan("non_saturating", update, rate=2e-3)
+    start = gan.sample(4000, seed=0)
+    gan.fit(gaussian_line(mean, deviation, 256), epochs=1, steps_per_epoch=4000, shuffle=False, verbose=0)
+    history = gan.fit(
+        gaussian_line(mean, deviation, 256), epochs=1, steps_per_epoch=500, shuffle=False, verbose=0
+    )
+    samples = gan.sample(4000, seed=0)
+    assert abs(start.mean() - mean) > 1  # it had some way to go
+    assert samples.mean() == pytest.approx(mean, abs=0.1)
+    assert samples.std() == pytest.approx(deviation, abs=0.1)
+    logs = {name: values[0] for name, values in history.history.items()}
+    assert -logs["d_loss"] == pytest.approx(-math.log(4), abs=0.03)
+    assert logs["d_real"] == pytest.approx(0.5, abs=0.03)
+    assert logs["d_fake"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_saturating_gradient_is_weaker_early_in_a_real_game():
+    """Section 3: against a D that has learned to reject, minimax gives G almost nothing to follow."""
+    norms = {}
+    for loss in ("minimax", "non_saturating"):
+        gan = line_gan(loss, "alternating", rate=5e-3)
+        step = tf.function(gan.discriminator_step)
+        for batch in gaussian_line(6.0, 0.3, 128).take(150):
+            step(batch)
+            gan.step.assign_add(1)
+        before = weights(gan.generator)
+        gan.g_optimizer = keras.optimizers.SGD(1.0)
+        gan.generator_step(256)
+        moved = [a - b for a, b in zip(before, weights(gan.generator), strict=True)]
+        norms[loss] = math.sqrt(sum(float((m**2).sum()) for m in moved))
+    assert 0 < norms["minimax"] < norms["non_saturating"] / 20

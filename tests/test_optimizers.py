@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_gan.config import Optimizer
+from keras_gan.optimizers import DecayWithFloor, build_optimizer
+
+PAPER = Optimizer(
+    "momentum", 0.1, momentum=0.5, final_momentum=0.7, decay=1.000004, minimum=1e-6
+)
+
+
+def test_learning_rate_follows_the_paper_and_has_a_floor():
+    schedule = DecayWithFloor(0.1, 1.000004, 1e-6)
+    for step in (0, 1, 1000, 125000):
+        assert float(schedule(step)) == pytest.approx(0.1 / 1.000004**step, rel=1e-5)
+    assert float(schedule(10**7)) == pytest.approx(1e-6)
+
+
+def test_momentum_rises_linearly_from_epoch_1_to_250():
+    optimizer = build_optimizer(PAPER, total_steps=125000, steps_per_epoch=500)
+    optimizer.build([keras.Variable([0.0])])
+    expected = {0: 0.5, 500: 0.5, 1000: 0.5 + 0.2 / 249, 1499: 0.5 + 0.2 / 249, 62500: 0.5 + 0.2 * 124 / 249}
+    expected |= {125000: 0.7, 500000: 0.7}
+    for step, momentum in expected.items():
+        optimizer.iterations.assign(step)
+        assert float(optimizer.current_momentum()) == pytest.approx(momentum, abs=1e-6)
+
+
+def test_momentum_update_equals_a_numpy_twin():
+    options = Optimizer("momentum", 0.1, momentum=0.5, final_momentum=0.9, momentum_epochs=3, decay=1.1)
+    optimizer = build_optimizer(options, total_steps=8, steps_per_epoch=2)
+    variable = keras.Variable([1.0, -2.0])
+    optimizer.build([variable])
+    value, velocity = np.array([1.0, -2.0]), np.zeros(2)
+    for step in range(8):
+        gradient = np.array([np.sin(step), 2 * value[1]])
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
+        momentum = 0.5 + 0.4 * min(max((step // 2 - 1) / 2, 0), 1)
+        velocity = momentum * velocity - 0.1 / 1.1**step * gradient
+        value = value + velocity
+    np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [PAPER, Optimizer("adam", 1e-3, schedule="cosine")])
+def test_optimizers_serialise(options):
+    optimizer = build_optimizer(options, total_steps=100, steps_per_epoch=10)
+    config = keras.saving.serialize_keras_object(optimizer)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert copy.get_config() == optimizer.get_config()
+
+
+def test_cosine_ends_at_zero():
+    optimizer = build_optimizer(
+        Optimizer("adam", 1e-3, schedule="cosine"), total_steps=100, steps_per_epoch=10
+    )
+    optimizer.build([keras.Variable([0.0])])
+    assert float(optimizer.learning_rate) == pytest.approx(1e-3)
+    optimizer.iterations.assign(100)
+    assert float(optimizer.learning_rate) == pytest.approx(0.0, abs=1e-9)

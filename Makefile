@@ -27,9 +27,11 @@ bench: $(READY)  ## speed, measured on this machine
 tensorboard: $(READY)  ## look at the logs of every run
 	$(BIN)/tensorboard --logdir=runs
 
-lock: $(READY)  ## write requirements.lock anew from setup.py
-	$(BIN)/uv pip compile --universal --python-version=3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --extra=dev setup.py --output-file=requirements.lock --upgrade
+lock:  ## write requirements.lock anew from setup.py
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv setuptools
+	build/lock/bin/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --extra=dev --upgrade setup.py --output-file=requirements.lock
 
 clean:  ## remove the environment, caches and builds (not runs, data or exports)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

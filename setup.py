@@ -46,7 +46,6 @@ setup(
             "pytest>=9",
             "ruff>=0.17",
             "setuptools>=77",
-            "uv>=0.8",  # makes requirements.lock
         ],
         "serving": ["tensorflow-serving-api>=2.19"],
     },

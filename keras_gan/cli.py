@@ -104,8 +104,10 @@ def _log_plainly() -> None:
     handler = logging.get_absl_handler()
     handler.setFormatter(standard_logging.Formatter("%(message)s"))
     handler.addFilter(
-        lambda record: record.levelno >= standard_logging.WARNING
-        or pathlib.Path(record.pathname).parent in _OWN_FOLDERS
+        lambda record: (
+            record.levelno >= standard_logging.WARNING
+            or pathlib.Path(record.pathname).parent in _OWN_FOLDERS
+        )
     )
 
 

@@ -54,7 +54,11 @@ class Optimizer:
             value = getattr(self, name)
             _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
         _expect(self.decay >= 1, "decay of at least 1", decay=self.decay)
-        _expect(self.momentum_epochs > 1, "momentum_epochs above 1", momentum_epochs=self.momentum_epochs)
+        _expect(
+            self.momentum_epochs > 1,
+            "momentum_epochs above 1",
+            momentum_epochs=self.momentum_epochs,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,14 +175,26 @@ class Recipe:
     checkpoint_every: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("latent", "d_steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+        for name in (
+            "latent",
+            "d_steps",
+            "batch_size",
+            "log_every",
+            "sample_every",
+            "checkpoint_every",
+        ):
             value = getattr(self, name)
             _expect(value > 0, f"{name} of at least 1", **{name: value})
         for name in ("image_size", "epochs", "steps", "seed"):
             value = getattr(self, name)
             _expect(value >= 0, f"{name} of at least 0", **{name: value})
         _expect(self.seed < 2**32, "seed below 2**32", seed=self.seed)
-        _expect(self.epochs > 0 or self.steps > 0, "epochs or steps above 0", epochs=self.epochs, steps=self.steps)
+        _expect(
+            self.epochs > 0 or self.steps > 0,
+            "epochs or steps above 0",
+            epochs=self.epochs,
+            steps=self.steps,
+        )
         _expect(self.r1 >= 0, "r1 of at least 0", r1=self.r1)
         _expect(0 <= self.ema_decay < 1, "ema_decay in [0, 1)", ema_decay=self.ema_decay)
         _expect(
@@ -236,7 +252,8 @@ def validation_rule(text: str) -> tuple[str, float]:
     except ValueError:
         pass
     raise UserError(
-        f"Expected validation to be last:N, hash:SHARE (0 to 1) or none; received validation={text!r}."
+        "Expected validation to be last:N, hash:SHARE (0 to 1) or none; "
+        f"received validation={text!r}."
     )
 
 

@@ -44,7 +44,9 @@ def train_dataset(
     info = records.DatasetInfo.read(root)
     rows = batch_size * d_steps
     steps = steps_per_epoch(info, batch_size=batch_size, d_steps=d_steps)
-    files = [str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == "train"]
+    files = [
+        str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == "train"
+    ]
     record_bytes = int(np.prod(info.image_shape)) + 64
     buffer = max(rows, min(info.counts["train"], SHUFFLE_BYTES // record_bytes))
 
@@ -82,9 +84,7 @@ def steps_per_epoch(info: records.DatasetInfo, *, batch_size: int, d_steps: int 
     return count // rows
 
 
-def load_split(
-    root: str | os.PathLike[str], split: str, limit: int | None = None
-) -> np.ndarray:
+def load_split(root: str | os.PathLike[str], split: str, limit: int | None = None) -> np.ndarray:
     """Read a split's first images, in order, into memory: float32 [n, H, W, C] in [0, 1]."""
     info = records.DatasetInfo.read(root)
     if not info.counts.get(split):

@@ -40,7 +40,9 @@ PUBLISHED = {
 def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
     if (values.model is None) == (values.workdir is None):
-        raise UserError("Expected either --model or --workdir; received both or neither. Try --help.")
+        raise UserError(
+            "Expected either --model or --workdir; received both or neither. Try --help."
+        )
     if values.model and not values.examples:
         raise UserError("Expected --examples, the data folder that judges; received none.")
     cli.import_tensorflow()

@@ -117,7 +117,9 @@ def train(
     )
     total = recipe.total_steps(info.counts["train"])
     if total < 1:
-        raise UserError(f"Expected at least one step; received epochs={recipe.epochs}, steps={recipe.steps}.")
+        raise UserError(
+            f"Expected at least one step; received epochs={recipe.epochs}, steps={recipe.steps}."
+        )
     info.verify(examples)
     _claim(workdir, recipe, info, examples)
     pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
@@ -187,7 +189,8 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
     run = _read_run(workdir)
     if run is None:
         raise UserError(
-            f"Expected a work directory of keras_gan.train, with {RUN_FILE} in it; received {workdir}."
+            f"Expected a work directory of keras_gan.train, with {RUN_FILE} in it; "
+            f"received {workdir}."
         )
     gan = build(run["recipe"], tuple(run["image_shape"]), train_images=run["train_images"])
     manager = _checkpoints(gan, workdir)
@@ -250,7 +253,7 @@ def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:
 def steps_per_call(sizes: Iterable[int]) -> int:
     """Choose how many steps one call may take: it must divide every interval."""
     common = math.gcd(*sizes)
-    return max((n for n in range(1, MAX_STEPS_PER_CALL + 1) if common % n == 0), default=1)
+    return max(n for n in range(1, MAX_STEPS_PER_CALL + 1) if common % n == 0)
 
 
 def _checkpoints(gan: GAN, workdir: pathlib.Path) -> tf.train.CheckpointManager:
@@ -281,8 +284,8 @@ def _claim(
     run = _read_run(workdir)
     if run is None and workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(
-            f"Expected --workdir to be new, empty or an earlier run; received {workdir}, which holds "
-            "other files. Try another --workdir."
+            f"Expected --workdir to be new, empty or an earlier run; received {workdir}, which "
+            "holds other files. Try another --workdir."
         )
     if run is not None:
         changed = {
@@ -298,8 +301,8 @@ def _claim(
             )
         if run["data_hash"] != info.data_hash:
             raise UserError(
-                f"Expected the data that {workdir} was trained on (hash {run['data_hash'][:12]}...); "
-                f"received {examples} (hash {info.data_hash[:12]}...). Try another --workdir."
+                f"Expected the data that {workdir} was trained on, {run['data_hash'][:12]}...; "
+                f"received {examples} with {info.data_hash[:12]}.... Try another --workdir."
             )
     run = {
         "recipe": json.loads(recipe.to_json()),

@@ -62,7 +62,9 @@ def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     n, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), WHITE, np.uint8)
+    canvas = np.full(
+        (rows * (height + 1) - 1, columns * (width + 1) - 1, channels), WHITE, np.uint8
+    )
     for index, image in enumerate(images):
         top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
         canvas[top : top + height, left : left + width] = image

@@ -99,7 +99,7 @@ class Prior:
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Uniform(Prior):
-    """U(-sqrt(3), sqrt(3)) in each of `dimension` dimensions: unit variance; the paper's for MNIST."""
+    """U(-sqrt(3), sqrt(3)) in each of `dimension` dimensions; the paper's for MNIST."""
 
     def sample(self, n: Any, draw: tf.Tensor) -> tf.Tensor:
         """Draw `n` vectors as a function of `draw`: float32 [n, dimension]."""
@@ -118,7 +118,7 @@ class Normal(Prior):
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Spherical(Prior):
-    """Uniform on the sphere of radius sqrt(dimension): a normal prior without its varying length."""
+    """Uniform on the sphere of radius sqrt(dimension): a normal prior of one length."""
 
     def sample(self, n: Any, draw: tf.Tensor) -> tf.Tensor:
         """Draw `n` vectors as a function of `draw`: float32 [n, dimension]."""

@@ -96,7 +96,9 @@ class DatasetInfo:
             data["shards"] = tuple(Shard(**shard) for shard in data["shards"])
             return DatasetInfo(**data)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"Expected {path} to describe a data set; received {error!r}.") from error
+            raise UserError(
+                f"Expected {path} to describe a data set; received {error!r}."
+            ) from error
 
     def verify(self, folder: str | os.PathLike[str]) -> None:
         """Check every shard against its size and SHA-256.
@@ -123,8 +125,11 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 
 def write_statistics(folder: str | os.PathLike[str], statistics: dict[str, np.ndarray]) -> None:
-    """Write the training split's statistics: `pixel_mean`, float64 [H, W, C] in [0, 1], and more."""
-    with replacing(pathlib.Path(folder) / STATISTICS_FILE) as temporary, temporary.open("wb") as file:
+    """Write the training split's statistics: `pixel_mean`, [H, W, C] in [0, 1], and more."""
+    with (
+        replacing(pathlib.Path(folder) / STATISTICS_FILE) as temporary,
+        temporary.open("wb") as file,
+    ):
         np.savez(file, **statistics)  # type: ignore[arg-type]
 
 

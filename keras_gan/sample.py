@@ -27,7 +27,9 @@ flags.DEFINE_string("out", "samples.png", "A .png or .npz file.", flag_values=FL
 def load(model: str | None, workdir: str | None) -> Sampler:
     """Load what --model or --workdir names."""
     if (model is None) == (workdir is None):
-        raise UserError("Expected either --model or --workdir; received both or neither. Try --help.")
+        raise UserError(
+            "Expected either --model or --workdir; received both or neither. Try --help."
+        )
     if model is not None:
         from keras_gan.export import load_sampler
 

@@ -38,7 +38,11 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
-    "size", 0, "Crop to a square and resize to this side; 0 keeps.", lower_bound=0, flag_values=FLAGS
+    "size",
+    0,
+    "Crop to a square and resize to this side; 0 keeps.",
+    lower_bound=0,
+    flag_values=FLAGS,
 )
 flags.DEFINE_string("runner", None, "Beam runner; in this process if not given.", flag_values=FLAGS)
 
@@ -110,7 +114,8 @@ def preprocess(
     splits = {name: count for name, count in source.splits.items() if name in USED_SPLITS}
     if not splits.get("train"):
         raise UserError(
-            f"Expected a training split; received {options.dataset} with {', '.join(source.splits)}."
+            f"Expected a training split; received {options.dataset} with "
+            f"{', '.join(source.splits)}."
         )
     if kind == "last" and amount >= splits["train"]:
         raise UserError(

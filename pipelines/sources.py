@@ -62,7 +62,9 @@ class TfdsSource:
         )
         if self.resize:
             rows = list(tfds.as_numpy(dataset))
-            pictures = np.stack([images.fit(row[self.image_key], self.image_shape[0]) for row in rows])
+            pictures = np.stack(
+                [images.fit(row[self.image_key], self.image_shape[0]) for row in rows]
+            )
             labels = [row[self.label_key] for row in rows] if self.label_key else None
             return pictures, None if labels is None else np.asarray(labels, np.int64)
         batches = list(tfds.as_numpy(dataset.batch(512)))
@@ -94,7 +96,9 @@ def open_tfds(
 
     for name, folder in (("data_dir", data_dir), ("manual_dir", manual_dir)):
         if folder is not None and not pathlib.Path(folder).is_dir():
-            raise UserError(f"Expected --{name} to be a folder; received {folder}, which is not one.")
+            raise UserError(
+                f"Expected --{name} to be a folder; received {folder}, which is not one."
+            )
     builder = _builder(dataset, data_dir)
     if not builder.is_prepared():
         _prepare(builder, manual_dir)
@@ -139,7 +143,9 @@ def _builder(dataset: str, data_dir: str | None) -> Any:
         return tfds.builder(dataset, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError:
         name = dataset.partition("/")[0].partition(":")[0]
-        near = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), n=3)
+        near = difflib.get_close_matches(
+            name, tfds.list_builders(with_community_datasets=False), n=3
+        )
         raise UserError(
             "Expected --dataset to be mnist, cifar10 or any other image data set of TensorFlow "
             f"Datasets; received {name!r}."
@@ -147,12 +153,13 @@ def _builder(dataset: str, data_dir: str | None) -> Any:
         ) from None
     except (ValueError, KeyError, AssertionError) as error:
         raise UserError(
-            f"Expected --dataset as NAME, NAME/CONFIG or NAME:VERSION; received {dataset!r}: {error}"
+            f"Expected --dataset as NAME, NAME/CONFIG or NAME:VERSION; received {dataset!r}: "
+            f"{error}"
         ) from None
 
 
 def _prepare(builder: Any, manual_dir: str | None) -> None:
-    """Build a data set from files that are here, or download them; never wait for what cannot come."""
+    """Build a data set from files that are here, or download them; fail at once if not."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
     from tensorflow_datasets.core.download.util import DownloadError
@@ -165,7 +172,9 @@ def _prepare(builder: Any, manual_dir: str | None) -> None:
         _expect_network(builder, missing, folder if manual_dir else None)
     elif manual_dir:
         _trust(builder, folder)
-    logging.info("Preparing %s with TensorFlow Datasets in %s", builder.info.full_name, builder.data_dir)
+    logging.info(
+        "Preparing %s with TensorFlow Datasets in %s", builder.info.full_name, builder.data_dir
+    )
     root = pathlib.Path(builder.data_dir_root)
     try:
         builder.download_and_prepare(
@@ -200,9 +209,10 @@ def _expect_network(builder: Any, missing: dict[str, str], folder: pathlib.Path 
         if folder and any(folder.iterdir()):
             place = f"they are not in {folder}"
         raise UserError(
-            f"Expected {builder.name} prepared in {builder.data_dir_root}, or its original files, or "
-            f"the network; there is no network, and {place}. Missing: {names}. Try putting them into "
-            "one folder and --manual_dir=FOLDER, or --data_dir=FOLDER for a prepared copy."
+            f"Expected {builder.name} prepared in {builder.data_dir_root}, or its original files, "
+            f"or the network; there is no network, and {place}. Missing: {names}. Try "
+            "putting them into one folder and --manual_dir=FOLDER, or --data_dir=FOLDER for a "
+            "prepared copy."
         ) from None
 
 

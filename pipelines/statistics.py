@@ -29,7 +29,8 @@ class Moments:
     def of(images: np.ndarray, labels: np.ndarray | None) -> "Moments":
         """Sum over uint8 images [n, H, W, C]."""
         wide = images.astype(np.int64)
-        numbers, counts = np.unique(labels, return_counts=True) if labels is not None else ([], [])
+        known = np.empty(0, np.int64) if labels is None else labels
+        numbers, counts = np.unique(known, return_counts=True)
         return Moments(
             count=len(images),
             total=wide.sum(axis=0),

@@ -53,10 +53,16 @@ def test_order_does_not_depend_on_a_global_seed_or_earlier_data_sets(examples):
 
 def test_labels_stay_with_their_images(examples):
     serial = tf.data.TFRecordDataset(
-        [str(examples / s.name) for s in records.DatasetInfo.read(examples).shards if s.split == "train"]
+        [
+            str(examples / s.name)
+            for s in records.DatasetInfo.read(examples).shards
+            if s.split == "train"
+        ]
     )
     info = records.DatasetInfo.read(examples)
-    known, numbers = next(iter(serial.batch(1000).map(lambda b: records.parse(b, info, labels=True))))
+    known, numbers = next(
+        iter(serial.batch(1000).map(lambda b: records.parse(b, info, labels=True)))
+    )
     label_of = dict(zip(keys(known.numpy()), numbers.numpy(), strict=True))
     for pixels, labels in batches(examples, 15, labels=True):
         whole = np.rint(pixels.numpy() * 255).astype(np.uint8)

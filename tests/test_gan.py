@@ -246,7 +246,13 @@ def test_one_dimensional_game_converges(update):
     mean, deviation = 1.5, 0.6
     gan = line_gan("non_saturating", update, rate=2e-3)
     start = gan.sample(4000, seed=0)
-    gan.fit(gaussian_line(mean, deviation, 256), epochs=1, steps_per_epoch=4000, shuffle=False, verbose=0)
+    gan.fit(
+        gaussian_line(mean, deviation, 256),
+        epochs=1,
+        steps_per_epoch=4000,
+        shuffle=False,
+        verbose=0,
+    )
     history = gan.fit(
         gaussian_line(mean, deviation, 256), epochs=1, steps_per_epoch=500, shuffle=False, verbose=0
     )
@@ -261,7 +267,7 @@ def test_one_dimensional_game_converges(update):
 
 
 def test_saturating_gradient_is_weaker_early_in_a_real_game():
-    """Section 3: against a D that has learned to reject, minimax gives G almost nothing to follow."""
+    """Section 3: against a D that has learned to reject, minimax gives G almost nothing."""
     norms = {}
     for loss in ("minimax", "non_saturating"):
         gan = line_gan(loss, "alternating", rate=5e-3)

@@ -8,7 +8,11 @@ from PIL import Image
 from keras_gan import files, images
 
 
-@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.just(1))))
+@given(
+    hnp.arrays(
+        np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.just(1))
+    )
+)
 def test_rescaling_there_and_back_changes_nothing(pixels):
     floats = images.to_float(pixels)
     assert floats.dtype == np.float32

@@ -62,7 +62,11 @@ LIGHT = {"interfaces", "files", "cli", "images", "records", "config", "recipes",
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_flags_are_parsed_before_anything_heavy_is_imported(path):
     own = path.relative_to(ROOT).parts[0]
-    light = path.name in ("__init__.py", "preprocess.py") if own == "pipelines" else module_of(path) in LIGHT
+    light = (
+        path.name in ("__init__.py", "preprocess.py")
+        if own == "pipelines"
+        else module_of(path) in LIGHT
+    )
     heavy = {"tensorflow", "keras", "apache_beam", "tensorflow_datasets"}
     for name, at_top in imported(path):
         if light and at_top:

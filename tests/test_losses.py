@@ -37,7 +37,9 @@ def test_discriminator_loss_by_literal_numbers(name):
 @settings(max_examples=50, deadline=None)
 @given(
     logits=st.lists(
-        st.tuples(st.floats(-20, 20, width=32), st.floats(-20, 20, width=32)), min_size=1, max_size=8
+        st.tuples(st.floats(-20, 20, width=32), st.floats(-20, 20, width=32)),
+        min_size=1,
+        max_size=8,
     )
 )
 def test_losses_equal_the_numpy_twin(name, logits):

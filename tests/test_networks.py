@@ -60,7 +60,9 @@ def test_bfloat16_keeps_weights_and_outputs_in_float32():
     generator, discriminator = build_networks(
         MaxoutMLP((8,), (4,)), latent=5, image_shape=(8, 8, 1), dtype="bfloat16"
     )
-    assert {str(w.dtype) for w in [*generator.weights, *discriminator.trainable_weights]} == {"float32"}
+    assert {str(w.dtype) for w in [*generator.weights, *discriminator.trainable_weights]} == {
+        "float32"
+    }
     assert generator(np.zeros((1, 5), np.float32)).dtype == "float32"
     assert discriminator(np.zeros((1, 8, 8, 1), np.float32)).dtype == "float32"
     assert generator.get_layer("hidden_0").compute_dtype == "bfloat16"

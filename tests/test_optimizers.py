@@ -5,9 +5,7 @@ import pytest
 from keras_gan.config import Optimizer
 from keras_gan.optimizers import DecayWithFloor, build_optimizer
 
-PAPER = Optimizer(
-    "momentum", 0.1, momentum=0.5, final_momentum=0.7, decay=1.000004, minimum=1e-6
-)
+PAPER = Optimizer("momentum", 0.1, momentum=0.5, final_momentum=0.7, decay=1.000004, minimum=1e-6)
 
 
 def test_learning_rate_follows_the_paper_and_has_a_floor():
@@ -20,7 +18,13 @@ def test_learning_rate_follows_the_paper_and_has_a_floor():
 def test_momentum_rises_linearly_from_epoch_1_to_250():
     optimizer = build_optimizer(PAPER, total_steps=125000, steps_per_epoch=500)
     optimizer.build([keras.Variable([0.0])])
-    expected = {0: 0.5, 500: 0.5, 1000: 0.5 + 0.2 / 249, 1499: 0.5 + 0.2 / 249, 62500: 0.5 + 0.2 * 124 / 249}
+    expected = {
+        0: 0.5,
+        500: 0.5,
+        1000: 0.5 + 0.2 / 249,
+        1499: 0.5 + 0.2 / 249,
+        62500: 0.5 + 0.2 * 124 / 249,
+    }
     expected |= {125000: 0.7, 500000: 0.7}
     for step, momentum in expected.items():
         optimizer.iterations.assign(step)
@@ -28,7 +32,9 @@ def test_momentum_rises_linearly_from_epoch_1_to_250():
 
 
 def test_momentum_update_equals_a_numpy_twin():
-    options = Optimizer("momentum", 0.1, momentum=0.5, final_momentum=0.9, momentum_epochs=3, decay=1.1)
+    options = Optimizer(
+        "momentum", 0.1, momentum=0.5, final_momentum=0.9, momentum_epochs=3, decay=1.1
+    )
     optimizer = build_optimizer(options, total_steps=8, steps_per_epoch=2)
     variable = keras.Variable([1.0, -2.0])
     optimizer.build([variable])

@@ -28,7 +28,9 @@ class FakeSource:
     def read(self, split, start, stop):
         offset = {"train": 0, "test": 100}[split]
         numbers = np.arange(start, stop)
-        return np.tile((numbers + offset)[:, None, None, None], (1, 4, 4, 1)).astype(np.uint8), numbers % 2
+        return np.tile((numbers + offset)[:, None, None, None], (1, 4, 4, 1)).astype(
+            np.uint8
+        ), numbers % 2
 
 
 @pytest.fixture
@@ -65,7 +67,9 @@ def test_own_validation_split_is_kept(fake, tmp_path, monkeypatch):
     monkeypatch.setattr(FakeSource, "splits", {"train": 30, "validation": 4, "test": 10})
     read = FakeSource.read
     monkeypatch.setattr(
-        FakeSource, "read", lambda s, split, a, b: read(s, split.replace("validation", "train"), a, b)
+        FakeSource,
+        "read",
+        lambda s, split, a, b: read(s, split.replace("validation", "train"), a, b),
     )
     info = preprocess.preprocess(preprocess.Options("fake", "last:7"), tmp_path / "out")
     assert info.counts == {"train": 30, "validation": 4, "test": 10}
@@ -218,7 +222,8 @@ def prepared(folder, rows, image, label=True):
 def test_any_prepared_data_set_works_without_code(tmp_path):
     rng = np.random.default_rng(0)
     rows = [
-        {"image": rng.integers(0, 256, (10 + i, 14, 3), np.uint8), "label": i % 2} for i in range(12)
+        {"image": rng.integers(0, 256, (10 + i, 14, 3), np.uint8), "label": i % 2}
+        for i in range(12)
     ]
     dataset = tf.data.Dataset.from_generator(
         lambda: iter(rows),

@@ -41,7 +41,9 @@ def test_description_round_trip_and_hash(tmp_path):
     # sha256 of "train-0 aa"
     expected = "b2e0f44c028b86af278dce00769b11fcb3ec4b5b55016fda80600966df16f92f"
     assert info().data_hash == expected
-    assert info().data_hash != info(shards=(records.Shard("train-0", "train", 4, 10, "ab"),)).data_hash
+    assert (
+        info().data_hash != info(shards=(records.Shard("train-0", "train", 4, 10, "ab"),)).data_hash
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 1}'])

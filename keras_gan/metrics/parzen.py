@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# What the published protocol tries: numpy.logspace(-1, 0, 10), on the first 1,000 validation images.
+# The published protocol tries numpy.logspace(-1, 0, 10) on the first 1,000 validation images.
 PUBLISHED_SIGMAS = tuple(float(sigma) for sigma in np.logspace(-1, 0, 10))
 PUBLISHED_VALIDATION = 1000
 PUBLISHED_SAMPLES = 10000

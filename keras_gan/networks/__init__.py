@@ -4,13 +4,18 @@ Generators map z, float32 [B, latent], to images, float32 [B, H, W, C] in [0, 1]
 Discriminators map images to logits, float32 [B, 1]; never to probabilities.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
 from keras_gan import config
 from keras_gan.networks import dcgan, mlp
 
-_BUILDERS = {config.MaxoutMLP: mlp.build, config.DCGAN: dcgan.build}
+_BUILDERS: dict[type, Callable[..., tuple[keras.Model, keras.Model]]] = {
+    config.MaxoutMLP: mlp.build,
+    config.DCGAN: dcgan.build,
+}
 
 
 def build_networks(

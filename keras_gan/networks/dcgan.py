@@ -27,7 +27,9 @@ def build(
     top, left = sizes[-1]
     widest = filters[-1] * 2 if filters else options.filters
     z = keras.Input((latent,), name="z")
-    h = layers.Dense(top * left * widest, use_bias=False, kernel_initializer=normal(), dtype=dtype)(z)
+    h = layers.Dense(top * left * widest, use_bias=False, kernel_initializer=normal(), dtype=dtype)(
+        z
+    )
     h = layers.Reshape((top, left, widest), dtype=dtype)(h)
     for level in reversed(range(len(filters))):
         h = layers.BatchNormalization(momentum=0.9, dtype=dtype)(h)

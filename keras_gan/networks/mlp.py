@@ -19,7 +19,9 @@ def build(
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
     size = math.prod(image_shape)
 
-    def dense(units: int, limit: float, name: str, activation: str | None = None, dtype: str = dtype) -> layers.Layer:
+    def dense(
+        units: int, limit: float, name: str, activation: str | None = None, dtype: str = dtype
+    ) -> layers.Layer:
         initializer = keras.initializers.RandomUniform(-limit, limit, seed=next(seeds))
         return layers.Dense(
             units, activation, kernel_initializer=initializer, name=name, dtype=dtype

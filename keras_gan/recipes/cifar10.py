@@ -1,6 +1,6 @@
 """CIFAR-10 with a small convolutional pair that trains on a CPU.
 
-    python -m keras_gan.train --dataset=cifar10
+python -m keras_gan.train --dataset=cifar10
 """
 
 from keras_gan.config import DCGAN, Optimizer, Recipe

@@ -1,6 +1,6 @@
 """Any other image data set: the settings of `cifar10`, sized to its images.
 
-    python -m keras_gan.train --dataset=NAME [--set image_size=64]
+python -m keras_gan.train --dataset=NAME [--set image_size=64]
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """MNIST, the best digits in six minutes on two cores.
 
-    python -m keras_gan.train --dataset=mnist
+python -m keras_gan.train --dataset=mnist
 """
 
 from keras_gan.config import MaxoutMLP, Optimizer, Recipe

@@ -1,4 +1,4 @@
-"""Every network, loss and update, declared once; `test_conformance.py` checks everything on each."""
+"""Every network, loss and update, declared once for `test_conformance.py`."""
 
 import dataclasses
 
@@ -23,7 +23,6 @@ BASE = Recipe(
     sample_every=4,
     checkpoint_every=2,
 )
-
 
 
 def _case(network, loss, update):

@@ -1,0 +1,109 @@
+"""The README's commands, as a user runs them, at a small size."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import run_module
+
+SMALL = [
+    "--set=network.generator_units=32",
+    "--set=network.discriminator_units=16",
+    "--set=log_every=10",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, mnist_examples):
+    """Train in an empty folder; TFDS's prepared copy is the fixture's."""
+    folder = tmp_path_factory.mktemp("user")
+    data_dir = mnist_examples.parent.parent / "tfds"
+    arguments = ["--dataset=mnist", f"--data_dir={data_dir}", "--steps=30", *SMALL]
+    done = run_module("keras_gan.train", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, arguments, done
+
+
+def test_train_ends_with_three_lines(trained):
+    folder, _, done = trained
+    samples, logs, model = done.stdout.strip().splitlines()
+    assert samples == "Samples: runs/mnist/samples/step-0000030.png"
+    assert (folder / "runs/mnist/samples/step-0000030.png").is_file()
+    assert logs.startswith("Logs:    runs/mnist/logs ")
+    assert model.startswith("Model:   saved_models/mnist/1 ")
+    assert model.endswith("Next: python -m keras_gan.sample --model=saved_models/mnist")
+    assert (folder / "saved_models/mnist/1/saved_model.pb").is_file()
+    assert "Preprocessed 70,000 images" in done.stderr
+
+
+def test_the_same_command_goes_on_and_reuses_the_data(trained):
+    folder, arguments, _ = trained
+    longer = [argument.replace("--steps=30", "--steps=40") for argument in arguments]
+    done = run_module("keras_gan.train", *longer, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "Resuming runs/mnist at step 30 of 40" in done.stderr
+    assert "Preprocess" not in done.stderr
+    assert "saved_models/mnist/2" in done.stdout
+
+
+def test_sample_draws_the_same_images_for_a_seed(trained):
+    folder, _, _ = trained
+    arrays = []
+    for seed in (0, 0, 1):
+        done = run_module(
+            "keras_gan.sample", "--model=saved_models/mnist", "--n=5", f"--seed={seed}",
+            "--out=samples.npz", cwd=folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        arrays.append(np.load(folder / "samples.npz")["images"])
+    assert arrays[0].shape == (5, 28, 28, 1)
+    assert arrays[0].dtype == np.uint8
+    np.testing.assert_array_equal(arrays[0], arrays[1])
+    assert not np.array_equal(arrays[0], arrays[2])
+
+
+def test_sample_draws_a_grid_from_a_work_directory(trained):
+    folder, _, _ = trained
+    done = run_module("keras_gan.sample", "--workdir=runs/mnist", "--out=grid.png", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(folder / "grid.png").size == (8 * 29 - 1, 8 * 29 - 1)
+
+
+def test_evaluate_prints_the_paper_beside_the_result(trained):
+    folder, _, _ = trained
+    done = run_module(
+        "keras_gan.evaluate", "--workdir=runs/mnist", "--n=200", "--live", "--out=result.json",
+        cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Adversarial nets (Goodfellow et al. 2014)" in done.stdout
+    rows = json.loads((folder / "result.json").read_text())
+    assert list(rows) == ["generator", "generator, live weights", "training images"]
+
+
+def test_another_recipe_in_the_work_directory_exits_with_2(trained):
+    folder, arguments, _ = trained
+    done = run_module("keras_gan.train", *arguments, "--seed=3", cwd=folder)
+    assert done.returncode == 2
+    assert "seed was 0, now 3" in done.stderr
+
+
+def test_a_folder_that_is_no_export_exits_with_2(trained):
+    folder, _, _ = trained
+    done = run_module("keras_gan.sample", "--model=runs", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: Expected an export")
+    assert not (folder / "samples.png").exists()
+
+
+def test_cifar10_is_the_same_command(tmp_path, real_data):
+    done = run_module(
+        "keras_gan.train", "--dataset=cifar10", f"--data_dir={real_data / 'tfds'}", "--steps=4",
+        "--set=network.filters=4", "--set=batch_size=8", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = run_module("keras_gan.sample", "--model=saved_models/cifar10", "--n=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "samples.png").mode == "RGB"

@@ -1,0 +1,139 @@
+"""What every command does with help and with bad input."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from keras_gan import cli, evaluate, sample, train
+from keras_gan.interfaces import UserError
+from pipelines import preprocess
+
+COMMANDS = {
+    "keras_gan.train": train,
+    "keras_gan.sample": sample,
+    "keras_gan.evaluate": evaluate,
+    "pipelines.preprocess": preprocess,
+}
+
+
+@pytest.fixture(autouse=True)
+def reset():
+    yield
+    for command in COMMANDS.values():
+        command.FLAGS.unparse_flags()
+        for name in command.FLAGS:
+            command.FLAGS[name].unparse()
+
+
+def run(name, *argv):
+    command = COMMANDS[name]
+    return cli.run(command.main, command.FLAGS, command.__doc__, [name, *argv])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_usage_and_every_flag(name, capsys):
+    assert run(name, "--help") == 0
+    text = capsys.readouterr().out
+    assert f"python -m {name}" in text
+    for flag in COMMANDS[name].FLAGS:
+        assert f"--{flag}" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("arguments", ["--help", "--nonsense=1"])
+def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = [{name!r}, {arguments!r}]\n"
+        "try:\n"
+        f"    runpy.run_module({name!r}, run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        "    heavy = {'tensorflow', 'keras', 'apache_beam', 'tensorflow_datasets'}\n"
+        "    print('heavy:', sorted(heavy & set(sys.modules)), 'code:', stop.code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    code = 0 if arguments == "--help" else 2
+    assert f"heavy: [] code: {code}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "message"),
+    [
+        ("keras_gan.train", ["--nonsense=1"], "Unknown command line flag 'nonsense'"),
+        ("keras_gan.train", ["--stepz=1"], "Did you mean: steps"),
+        ("keras_gan.train", ["extra"], "received 'extra'"),
+        ("keras_gan.train", [], "--recipe or --dataset to be one of"),
+        ("keras_gan.train", ["--recipe=mnits"], "Did you mean 'mnist'?"),
+        ("keras_gan.train", ["--dataset=mnist", "--steps=0"], "flag --steps=0"),
+        ("keras_gan.train", ["--dataset=mnist", "--steps=x"], "flag --steps=x"),
+        ("keras_gan.train", ["--dataset=mnist", "--steps=1", "--epochs=1"], "--steps or --epochs"),
+        ("keras_gan.train", ["--dataset=mnist", "--set=batch_sise=1"], "Did you mean 'batch_size'"),
+        ("keras_gan.train", ["--dataset=mnist", "--set=latent=0"], "latent of at least 1"),
+        ("keras_gan.train", ["--dataset=mnist", "--seed=-1"], "flag --seed=-1"),
+        ("keras_gan.train", ["--dataset=mnist", "--workdir=/dev/null/x"], "can be written"),
+        ("keras_gan.sample", [], "either --model or --workdir"),
+        ("keras_gan.sample", ["--model=a", "--workdir=b"], "either --model or --workdir"),
+        ("keras_gan.sample", ["--model=a", "--n=0"], "flag --n=0"),
+        ("keras_gan.sample", ["--model=a", "--out=x.gif"], "end in .png or .npz"),
+        ("keras_gan.sample", ["--model=no/such/place"], "Expected an export"),
+        ("keras_gan.sample", ["--workdir=no/such/place"], "Expected a work directory"),
+        ("keras_gan.evaluate", [], "either --model or --workdir"),
+        ("keras_gan.evaluate", ["--model=saved"], "Expected --examples"),
+        ("pipelines.preprocess", ["--out=x"], "Expected --dataset"),
+        ("pipelines.preprocess", ["--dataset=mnist"], "Expected --out"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--out=x", "--size=-1"], "flag --size=-1"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--out=x", "--validation=1"], "last:N"),
+        ("pipelines.preprocess", ["--dataset=mnits", "--out=x"], "Did you mean"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    name, argv, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(name, *argv) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert message in lines[-1]
+    assert not list(tmp_path.iterdir()), "something half-written is left"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (UserError("Expected a;\n   received b."), 2, "error: Expected a; received b.\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/disk"),
+            2,
+            "at /disk; received: No space",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/root"), 2, "at /root"),
+        (KeyboardInterrupt(), 130, "Interrupted"),
+    ],
+)
+def test_what_a_command_raises(raised, code, message, capsys):
+    def main(values):
+        raise raised
+
+    assert cli.run(main, flags.FlagValues(), "doc", ["program"]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_bug_is_not_hidden():
+    def main(values):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "x")
+
+    with pytest.raises(FileNotFoundError):
+        cli.run(main, flags.FlagValues(), "doc", ["program"])
+
+
+def test_expect_writable_looks_at_the_nearest_folder(tmp_path):
+    cli.expect_writable(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="can be written"):
+        cli.expect_writable(tmp_path / "file" / "b")

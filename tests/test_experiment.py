@@ -1,0 +1,171 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from keras_gan import callbacks, experiment, export
+from keras_gan.config import Optimizer
+from keras_gan.interfaces import UserError
+from tests.conformance.cases import CASES
+from tests.conftest import write_examples
+
+RECIPE = dataclasses.replace(CASES["no_average"], steps=7, log_every=3)
+
+
+@pytest.mark.parametrize(
+    ("first", "total", "every", "expected"),
+    [
+        (0, 10, 5, [(2, 5)]),
+        (0, 11, 5, [(2, 5), (1, 1)]),
+        (3, 11, 5, [(1, 2), (1, 5), (1, 1)]),
+        (0, 3, 5, [(1, 3)]),
+        (4, 5, 5, [(1, 1)]),
+        (5, 5, 5, []),
+        (9, 5, 5, []),
+    ],
+)
+def test_intervals(first, total, every, expected):
+    assert experiment.intervals(first, total, every) == expected
+
+
+def test_steps_per_call_divides_every_interval():
+    assert experiment.steps_per_call([100, 100]) == 20
+    assert experiment.steps_per_call([100, 30]) == 10
+    assert experiment.steps_per_call([7]) == 7
+    assert experiment.steps_per_call([100, 37]) == 1
+
+
+@pytest.fixture(scope="module")
+def run(examples, tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    result = experiment.train(RECIPE, root / "work", examples, root / "export")
+    return root, result
+
+
+def test_a_run_leaves_what_it_says(run):
+    root, result = run
+    assert result.steps == 7
+    assert result.samples == root / "work" / "samples" / "step-0000007.png"
+    assert result.samples.is_file()
+    assert (root / "work" / "samples" / "step-0000006.png").is_file()  # sample_every=4
+    assert result.model == root / "export" / "1"
+    assert list(result.logs.glob("events.out.tfevents.*"))
+    card = json.loads((result.model / export.CARD).read_text())
+    assert (card["step"], card["name"], card["latent"]) == (7, "case", 5)
+
+
+def test_curves_are_window_means_at_their_steps(run):
+    import tensorflow as tf
+
+    _, result = run
+    points = {}
+    for file in result.logs.glob("events.out.tfevents.*"):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                points.setdefault(value.tag, []).append(event.step)
+    for tag in ("d_loss", "g_loss", "D(x)", "D(G(z))", "steps_per_second"):
+        assert points[tag] == [3, 6, 7]
+    assert sorted(points["samples"]) == [6, 7]
+
+
+def test_a_finished_run_trains_no_more_and_exports_once(run, examples):
+    root, result = run
+    again = experiment.train(RECIPE, root / "work", examples, root / "export")
+    assert again.model == result.model
+    assert export.versions(root / "export") == [1]
+
+
+def test_load_run_gives_the_same_samples(run):
+    root, result = run
+    loaded, description = experiment.load_run(root / "work")
+    np.testing.assert_array_equal(loaded.sample(4, seed=1), result.gan.sample(4, seed=1))
+    assert description["recipe"] == RECIPE
+
+
+def test_another_recipes_work_directory_is_refused(run, examples):
+    root, _ = run
+    other = dataclasses.replace(RECIPE, seed=5, d_optimizer=Optimizer(learning_rate=0.5))
+    with pytest.raises(
+        UserError, match=r"d_optimizer.learning_rate was 0.001, now 0.5; seed was 0"
+    ):
+        experiment.train(other, root / "work", examples, root / "export")
+
+
+def test_other_data_are_refused(run, tmp_path):
+    root, _ = run
+    counts = {"train": 240, "validation": 40, "test": 40}
+    other = write_examples(tmp_path / "other", counts, seed=1)
+    with pytest.raises(UserError, match="Expected the data that"):
+        experiment.train(RECIPE, root / "work", other, root / "export")
+
+
+def test_a_folder_with_other_files_is_refused(examples, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UserError, match="holds other files"):
+        experiment.train(RECIPE, tmp_path, examples, tmp_path / "export")
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_batch_larger_than_the_data_leaves_nothing(examples, tmp_path):
+    with pytest.raises(UserError, match="240 training images"):
+        experiment.train(
+            dataclasses.replace(RECIPE, batch_size=500), tmp_path / "w", examples, tmp_path / "e"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_divergence_stops_with_a_sentence(examples, tmp_path):
+    wild = dataclasses.replace(
+        RECIPE, d_optimizer=Optimizer("momentum", 1e38), g_optimizer=Optimizer("momentum", 1e38)
+    )
+    with pytest.raises(UserError, match=r"Expected finite losses; received \w+=nan"):
+        experiment.train(wild, tmp_path / "w", examples, tmp_path / "e")
+    assert not export.versions(tmp_path / "e")
+
+
+def test_evaluate_prefers_better_samples(examples):
+    class Constant:
+        image_shape = (8, 8, 1)
+
+        def __init__(self, value):
+            self.value = value
+
+        def sample(self, n, *, seed):
+            return np.full((n, 8, 8, 1), self.value, np.float32)
+
+    rows = experiment.evaluate(
+        {"grey": Constant(0.5), "black": Constant(0.0)}, examples, samples=50
+    )
+    assert list(rows) == ["grey", "black", "training images"]
+    assert rows["grey"]["log_likelihood"] > rows["black"]["log_likelihood"]
+    assert all(math.isfinite(row["stderr"]) for row in rows.values())
+
+
+def test_newest_version_is_a_number_not_a_word(tmp_path):
+    for name in ("1", "2", "10", "best"):
+        (tmp_path / name).mkdir()
+    assert export.versions(tmp_path) == [1, 2, 10]
+
+
+def test_an_existing_version_is_never_overwritten(run, tmp_path):
+    _, result = run
+    (tmp_path / "3").mkdir()
+    with pytest.raises(UserError, match="which exists"):
+        export.export(result.gan, tmp_path, version=3)
+    assert export.export(result.gan, tmp_path).name == "4"
+
+
+def test_progress_writes_plain_lines_without_a_terminal(monkeypatch, caplog):
+    monkeypatch.setattr(callbacks, "PLAIN_SECONDS", -1)
+    lines = []
+    monkeypatch.setattr(callbacks.logging, "info", lambda text, *args: lines.append(text % args))
+    progress = callbacks.Progress(first_step=100, total_steps=400, steps_per_epoch=150)
+    progress.on_epoch_begin(0)
+    logs = {"d_loss": 1.25, "g_loss": 0.5, "d_real": 0.75, "d_fake": 0.125}
+    progress.on_train_batch_end(49, logs)
+    assert lines[0].startswith("Epoch 1/3, step 150/400, ")
+    assert lines[0].endswith("left, d_loss 1.250, g_loss 0.500, D(x) 0.750, D(G(z)) 0.125")
+    progress.on_train_batch_end(50, logs)
+    assert lines[1].startswith("Epoch 2/3, step 151/400, ")

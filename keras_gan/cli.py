@@ -60,6 +60,11 @@ def run(
             raise
         place = f" at {error.filename}" if error.filename else ""
         return _fail(f"Expected to be able to write{place}; received: {error.strerror}.")
+    except Exception as error:
+        # TensorFlow and Beam wrap the system's error in their own.
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        return _fail(f"Expected room on the disk; received: {os.strerror(errno.ENOSPC)}.")
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)  # noqa: T201
         return 130

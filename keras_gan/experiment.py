@@ -141,19 +141,30 @@ def train(
     hooks = [progress, callbacks.StopOnNonFinite(), curves, grids, checkpoints]
     legs = intervals(first, total, recipe.log_every)
     gan.steps_per_execution = steps_per_call(size for _, size in legs)
-    for count, size in legs:
-        dataset = data.train_dataset(
-            examples,
-            batch_size=recipe.batch_size,
-            d_steps=recipe.d_steps,
-            first_step=callbacks.current_step(gan),
-            seed=recipe.seed,
-        )
-        # What fit calls an epoch is one log interval.
-        gan.fit(
-            dataset, epochs=count, steps_per_epoch=size, shuffle=False, verbose=0, callbacks=hooks
-        )
-    progress.close()
+    try:
+        for count, size in legs:
+            dataset = data.train_dataset(
+                examples,
+                batch_size=recipe.batch_size,
+                d_steps=recipe.d_steps,
+                first_step=callbacks.current_step(gan),
+                seed=recipe.seed,
+            )
+            # What fit calls an epoch is one log interval.
+            gan.fit(
+                dataset,
+                epochs=count,
+                steps_per_epoch=size,
+                shuffle=False,
+                verbose=0,
+                callbacks=hooks,
+            )
+    except KeyboardInterrupt:
+        logging.info("Interrupted at step %s; saving", callbacks.current_step(gan))
+        checkpoints.act()
+        raise
+    finally:
+        progress.close()
     if callbacks.current_step(gan) > first:
         checkpoints.act()
     else:

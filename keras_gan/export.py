@@ -86,8 +86,8 @@ class ExportedSampler:
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
         self._model = tf.saved_model.load(str(folder))
-        self._draw = self._model.signatures["serving_default"]
-        shape = self._draw.structured_outputs["images"].shape
+        self._draw = self._model.signatures["sample"]
+        shape = self._model.signatures["serving_default"].structured_outputs["images"].shape
         self.image_shape: tuple[int, int, int] = tuple(shape[1:])
         self.card: dict[str, Any] = {}
         if (self.folder / CARD).is_file():
@@ -95,8 +95,8 @@ class ExportedSampler:
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
         """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
-        draw = self._model.signatures["sample"]
-        return draw(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))["images"].numpy()
+        drawn = self._draw(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))
+        return drawn["images"].numpy()
 
 
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:

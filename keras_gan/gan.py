@@ -121,6 +121,11 @@ class GAN(keras.Model):
             The means, since they were last reset, of d_loss = -V(D, G), g_loss, D(x), D(G(z)).
         """
         images = data[0] if isinstance(data, tuple) else data
+        if images.shape[0] is not None and images.shape[0] % self.d_steps:
+            raise ValueError(
+                f"Expected batches of d_steps * m images; received {images.shape[0]} images with "
+                f"d_steps={self.d_steps}. Try another batch size, and drop_remainder=True."
+            )
         *earlier, last = tf.split(images, self.d_steps)  # k of [m, H, W, C]
         for index, real in enumerate(earlier):
             self.discriminator_step(real, index)

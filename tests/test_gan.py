@@ -207,6 +207,17 @@ def test_bad_arguments(arguments, message):
         toy_gan(**arguments)
 
 
+def test_batches_must_split_into_k():
+    with pytest.raises(ValueError, match="received 5 images with d_steps=2"):
+        toy_gan(d_steps=2).train_step(rows(5))
+
+
+def test_fit_takes_plain_arrays():
+    gan = toy_gan(d_steps=2)
+    gan.fit(rows(12).numpy(), batch_size=4, epochs=2, verbose=0)
+    assert int(gan.step.numpy()) == 6
+
+
 def test_unknown_loss_says_what_exists():
     with pytest.raises(ValueError, match="minimax, non_saturating; received loss='hinge'"):
         toy_gan(loss="hinge")

@@ -1,0 +1,1 @@
+"""Speed and cost, measured on the machine at hand; `make bench` prints them."""

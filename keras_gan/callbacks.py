@@ -60,7 +60,10 @@ class Progress(keras.callbacks.Callback):
         self._step += batch - self._batch
         self._bar.update(batch - self._batch)
         self._batch = batch
-        values = ", ".join(f"{NAMES[k]} {v:.3f}" for k, v in (logs or {}).items() if k in NAMES)
+        logs = logs or {}
+        values = ", ".join(
+            f"{text} {logs[name]:.3f}" for name, text in NAMES.items() if name in logs
+        )
         number = min(self._epochs, (self._step - 1) // self._steps_per_epoch + 1)
         epoch = f"Epoch {number}/{self._epochs}"
         self._bar.set_description_str(epoch, refresh=False)

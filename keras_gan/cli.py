@@ -52,6 +52,9 @@ def run(
             raise UserError(
                 f"Expected flags of the form --name=value; received {extra[0]!r}. Try --help."
             )
+        for name in values:
+            if str(values[name].value).startswith("~/"):  # shells leave it alone behind --flag=
+                values[name].value = os.path.expanduser(values[name].value)
         main(values)
     except (flags.Error, UserError) as error:
         return _fail(str(error))

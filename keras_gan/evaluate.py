@@ -1,6 +1,6 @@
 """Judge a generator by the Parzen window log-likelihood of the paper's Table 1.
 
-    python -m keras_gan.evaluate --model=saved_models/mnist --examples=data/mnist-...
+    python -m keras_gan.evaluate --model=saved_models/mnist
     python -m keras_gan.evaluate --workdir=runs/mnist [--live] [--out=result.json]
 
 Protocol: 10,000 samples, sigma from numpy.logspace(-1, 0, 10) by the first 1,000 validation images,
@@ -23,7 +23,13 @@ flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_va
 flags.DEFINE_bool(
     "live", False, "Of a work directory, judge the live weights too.", flag_values=FLAGS
 )
-flags.DEFINE_string("examples", None, "The data folder (default: the run's).", flag_values=FLAGS)
+flags.DEFINE_string(
+    "examples",
+    None,
+    "The data folder that judges (default: the one trained on).",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("examples_root", "data", "Where to look for it.", flag_values=FLAGS)
 flags.DEFINE_integer("n", 10000, "Samples to draw.", lower_bound=2, flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_string("out", None, "Write the rows as JSON too.", flag_values=FLAGS)
@@ -43,15 +49,15 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(
             "Expected either --model or --workdir; received both or neither. Try --help."
         )
-    if values.model and not values.examples:
-        raise UserError("Expected --examples, the data folder that judges; received none.")
     cli.import_tensorflow()
     from keras_gan import experiment, export, records
 
     examples = values.examples
     samplers: dict[str, Sampler] = {}
     if values.model:
-        samplers["generator"] = export.load_sampler(values.model)
+        sampler = export.load_sampler(values.model)
+        samplers["generator"] = sampler
+        examples = examples or records.find(values.examples_root, sampler.card.get("data_hash"))
     else:
         gan, run = experiment.load_run(values.workdir)
         samplers["generator"] = gan

@@ -118,6 +118,21 @@ class DatasetInfo:
                 )
 
 
+def find(root: str | os.PathLike[str], data_hash: str | None) -> pathlib.Path:
+    """Find the finished data folder below `root` with this content.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for path in sorted(pathlib.Path(root).glob(f"*/{INFO_FILE}")):
+        if DatasetInfo.read(path.parent).data_hash == data_hash:
+            return path.parent
+    raise UserError(
+        f"Expected the data that the model was trained on below {root}; received no folder with "
+        f"data_hash={data_hash}. Try --examples=FOLDER."
+    )
+
+
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """Hash a file's content."""
     with pathlib.Path(path).open("rb") as file:

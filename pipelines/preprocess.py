@@ -65,6 +65,13 @@ class Options:
     data_dir: str | None = None
     manual_dir: str | None = None
 
+    def __post_init__(self) -> None:
+        """Make folders absolute: the same place always has the same name."""
+        for name in ("data_dir", "manual_dir"):
+            folder = getattr(self, name)
+            if folder is not None:
+                object.__setattr__(self, name, str(pathlib.Path(folder).resolve()))
+
     def folder_name(self) -> str:
         """Name the folder after what decides its content, so that no two ever mix."""
         content = json.dumps([dataclasses.astuple(self), records.FORMAT_VERSION])

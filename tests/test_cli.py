@@ -83,7 +83,7 @@ def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
         ("keras_gan.sample", ["--model=no/such/place"], "Expected an export"),
         ("keras_gan.sample", ["--workdir=no/such/place"], "Expected a work directory"),
         ("keras_gan.evaluate", [], "either --model or --workdir"),
-        ("keras_gan.evaluate", ["--model=saved"], "Expected --examples"),
+        ("keras_gan.evaluate", ["--model=saved"], "Expected an export"),
         ("pipelines.preprocess", ["--out=x"], "Expected --dataset"),
         ("pipelines.preprocess", ["--dataset=mnist"], "Expected --out"),
         ("pipelines.preprocess", ["--dataset=mnist", "--out=x", "--size=-1"], "flag --size=-1"),
@@ -121,6 +121,23 @@ def test_what_a_command_raises(raised, code, message, capsys):
 
     assert cli.run(main, flags.FlagValues(), "doc", ["program"]) == code
     assert message in capsys.readouterr().err
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    values = flags.FlagValues()
+    flags.DEFINE_string("folder", None, "A folder.", flag_values=values)
+    seen = []
+    assert cli.run(lambda v: seen.append(v.folder), values, "doc", ["p", "--folder=~/x"]) == 0
+    assert seen == ["/home/someone/x"]
+
+
+def test_a_full_disk_is_named_whatever_wraps_it(capsys):
+    def main(values):
+        raise RuntimeError("ckpt.data; No space left on device [while running 'Write']")
+
+    assert cli.run(main, flags.FlagValues(), "doc", ["program"]) == 2
+    assert capsys.readouterr().err.startswith("error: Expected room on the disk")
 
 
 def test_a_bug_is_not_hidden():

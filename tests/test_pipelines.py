@@ -147,6 +147,9 @@ def test_ensure_reuses_a_finished_folder_and_flags_never_mix(fake, tmp_path, mon
         for values in [("fake",), ("fake", "none"), ("fake", "none", 32), ("fake", "none", 0, "d")]
     }
     assert len(names) == 4
+    monkeypatch.chdir(tmp_path)
+    same = {preprocess.Options("fake", data_dir=d) for d in ("d", str(tmp_path / "d"))}
+    assert len(same) == 1
 
 
 def test_real_mnist_from_the_embedded_originals(mnist_examples):

@@ -83,6 +83,17 @@ def test_evaluate_prints_the_paper_beside_the_result(trained):
     assert list(rows) == ["generator", "generator, live weights", "training images"]
 
 
+def test_evaluate_finds_the_data_that_an_export_was_trained_on(trained):
+    folder, _, _ = trained
+    arguments = ["--model=saved_models/mnist", "--n=50"]
+    done = run_module("keras_gan.evaluate", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "training images" in done.stdout
+    done = run_module("keras_gan.evaluate", *arguments, "--examples_root=none", cwd=folder)
+    assert done.returncode == 2
+    assert "Try --examples=FOLDER" in done.stderr
+
+
 def test_another_recipe_in_the_work_directory_exits_with_2(trained):
     folder, arguments, _ = trained
     done = run_module("keras_gan.train", *arguments, "--seed=3", cwd=folder)

@@ -54,7 +54,7 @@ def run(
             )
         for name in values:
             if str(values[name].value).startswith("~/"):  # shells leave it alone behind --flag=
-                values[name].value = os.path.expanduser(values[name].value)
+                values[name].value = str(pathlib.Path(values[name].value).expanduser())
         main(values)
     except (flags.Error, UserError) as error:
         return _fail(str(error))

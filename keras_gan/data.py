@@ -51,6 +51,8 @@ def train_dataset(
     buffer = max(rows, min(info.counts["train"], SHUFFLE_BYTES // record_bytes))
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # A user's tf.random.set_seed would be mixed into the shuffle's seed.
+        tf.compat.v1.get_default_graph().seed = None
         epoch_seed = tf.random.stateless_uniform(
             (), (tf.constant(seed, tf.int64), number), minval=None, maxval=None, dtype=tf.int64
         )

@@ -1,5 +1,6 @@
 """The adversarial game: Algorithm 1 of Goodfellow et al. 2014 as a `keras.Model`."""
 
+import math
 from typing import Any, Literal
 
 import keras
@@ -145,7 +146,9 @@ class GAN(keras.Model):
             real: images, float32 [m, H, W, C] in [0, 1].
             index: which of the k steps of this round it is.
         """
-        fake = self._generate(tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, index)
+        fake = self._generate(
+            tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index
+        )
         with tf.GradientTape() as tape:
             real_logits, penalty = self._judge_real(real, index)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
@@ -158,7 +161,7 @@ class GAN(keras.Model):
     def generator_step(self, n: Any) -> None:
         """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is."""
         with tf.GradientTape() as tape:
-            fake = self._generate(n, priors.GENERATOR_NOISE)
+            fake = self._generate(n, priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS)
             fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS)
             loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
             total = self._share(loss)
@@ -169,7 +172,9 @@ class GAN(keras.Model):
     def simultaneous_step(self, real: tf.Tensor, index: int = 0) -> None:
         """Move both networks from the same point, on the same noise and the same masks."""
         with tf.GradientTape(persistent=True) as tape:
-            fake = self._generate(tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, index)
+            fake = self._generate(
+                tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index
+            )
             real_logits, penalty = self._judge_real(real, index)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
             d_loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
@@ -182,9 +187,9 @@ class GAN(keras.Model):
         self._log(d_loss, real_logits, fake_logits)
         self.means["g_loss"].update_state(g_loss)
 
-    def _generate(self, n: Any, stream: int, index: int = 0) -> tf.Tensor:
-        z = self.prior.sample(n, self._key(stream, index))
-        with priors.masks(self.generator, self._key(priors.GENERATOR_MASKS, index)):
+    def _generate(self, n: Any, noise: int, masks: int, index: int = 0) -> tf.Tensor:
+        z = self.prior.sample(n, self._key(noise, index))
+        with priors.masks(self.generator, self._key(masks, index)):
             return self.generator(z, training=True)  # [n, H, W, C]
 
     def _judge(self, images: tf.Tensor, stream: int, index: int = 0) -> tf.Tensor:
@@ -210,11 +215,12 @@ class GAN(keras.Model):
         return loss / self.distribute_strategy.num_replicas_in_sync
 
     def _follow_generator(self) -> None:
-        """Move the average towards the generator, faster during the first steps."""
+        """Move the average towards the generator; initial weights are no part of it."""
         if self.average is None:
             return
+        # Corrected for its start as Adam's moments are: step t's weights count decay**(now - t).
         step = tf.cast(self.step.value, tf.float32)
-        rate = 1.0 - tf.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
+        rate = (self.ema_decay - 1.0) / tf.math.expm1(math.log(self.ema_decay) * (step + 1.0))
         for average, weight in zip(self.average.weights, self.generator.weights, strict=True):
             average.assign_add(rate * (weight.value - average.value))
 
@@ -286,6 +292,8 @@ class GAN(keras.Model):
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return `compile`'s arguments; a pair of functions must be registered with Keras."""
+        if not self.compiled:
+            return {}
         serialize = keras.saving.serialize_keras_object
         loss = self._loss if isinstance(self._loss, str) else [serialize(f) for f in self._loss]
         return {

@@ -17,11 +17,12 @@ import tensorflow as tf
     SAMPLES,
     DISCRIMINATOR_NOISE,
     GENERATOR_NOISE,
-    GENERATOR_MASKS,
-    REAL_MASKS,
-    FAKE_MASKS,
-    GENERATOR_STEP_MASKS,
-) = range(7)
+    REAL_MASKS,  # D on real images
+    FAKE_MASKS,  # D on generated images, in its own step
+    GENERATOR_STEP_MASKS,  # D on generated images, in G's step
+    OWN_MASKS,  # G, in D's step
+    OWN_GENERATOR_STEP_MASKS,  # G, in its own step
+) = range(8)
 
 
 def key(seed: int, stream: int, step: Any, replica: Any = 0) -> tf.Tensor:
@@ -34,7 +35,7 @@ def key(seed: int, stream: int, step: Any, replica: Any = 0) -> tf.Tensor:
         replica: the number of the replica, in [0, 2**16).
 
     Returns:
-        int64 [2]. `masks` adds a layer's number in the bits above the replica's.
+        int64 [2].
     """
     source = tf.cast(replica, tf.int64) * 2**40 + (stream * 2**32 + seed)
     return tf.stack([source, tf.cast(step, tf.int64)])
@@ -45,8 +46,8 @@ def masks(network: keras.Model, draw: tf.Tensor) -> Iterator[None]:
     """Make every random layer of `network` (dropout, noise) draw as a function of `draw`.
 
     Keras layers keep a counter in a variable, which replicas share and weight files forget. Inside
-    this context each counter reads as `draw` plus the layer's number instead. Other variables that
-    the network assigns (the averages of batch normalization) are assigned when the context ends.
+    this context each counter starts from a draw of its own instead. Other variables that the
+    network assigns (the averages of batch normalization) are assigned when the context ends.
 
     Args:
         network: any built Keras model.
@@ -56,11 +57,10 @@ def masks(network: keras.Model, draw: tf.Tensor) -> Iterator[None]:
     if not counters:
         yield
         return
-    values = [
-        (counter, draw + tf.constant([layer * 2**56, 0], tf.int64))
-        for layer, counter in enumerate(counters)
-    ]
-    with keras.StatelessScope(state_mapping=values) as scope:
+    # Keras keeps 31 bits of a counter: a draw makes each of them depend on the whole key.
+    starts = tf.random.stateless_uniform((len(counters), 2), draw, 0, 2**31 - 1, tf.int64)
+    values = zip(counters, tf.unstack(starts), strict=True)
+    with keras.StatelessScope(state_mapping=list(values)) as scope:
         yield
     ours = {id(counter) for counter in counters}
     for variable in network.non_trainable_variables:

@@ -18,7 +18,7 @@ from keras_gan.interfaces import UserError
 
 INFO_FILE = "dataset_info.json"
 STATISTICS_FILE = "statistics.npz"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)

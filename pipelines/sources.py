@@ -3,12 +3,19 @@
 A source is plain data, so that Beam can send it to any worker:
     splits      images in each of the source's splits, in order
     describe()  where the images come from, for `dataset_info.json`
-    read(split, start, stop) -> (uint8 [n, H, W, C], int64 [n] or None)
+    read(split, start, stop) -> (uint8 [n, H, W, C], int64 [n] or None, int64 [n])
+The last of these is each image's position in the original distribution, which "last:N" counts by.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import functools
+import gzip
+import hashlib
 import pathlib
+import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -33,6 +40,7 @@ class TfdsSource:
         resize: whether images must be cropped and resized for that.
         image_key: the image feature.
         label_key: the class feature, or None.
+        id_key: a text feature that ends in the image's original position, or None.
         classes: class names in label order.
         splits: images in each split.
     """
@@ -43,6 +51,7 @@ class TfdsSource:
     resize: bool
     image_key: str
     label_key: str | None
+    id_key: str | None
     classes: tuple[str, ...]
     splits: dict[str, int]
 
@@ -50,28 +59,28 @@ class TfdsSource:
         """Say what is read."""
         return {"kind": "tensorflow_datasets", "name": self.name}
 
-    def read(self, split: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Read images `start` to `stop` of a split, in the source's order."""
+    def read(
+        self, split: str, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Read images `start` to `stop` of a split, in the order that TFDS stored them in."""
         import tensorflow_datasets as tfds
 
-        wanted = {self.image_key: True} | ({self.label_key: True} if self.label_key else {})
+        wanted = [key for key in (self.image_key, self.label_key, self.id_key) if key]
         dataset = tfds.builder_from_directory(self.directory).as_dataset(
             split=f"{split}[{start}:{stop}]",
-            decoders=tfds.decode.PartialDecoding(wanted),
+            decoders=tfds.decode.PartialDecoding(dict.fromkeys(wanted, True)),
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
-        if self.resize:
-            rows = list(tfds.as_numpy(dataset))
-            pictures = np.stack(
-                [images.fit(row[self.image_key], self.image_shape[0]) for row in rows]
-            )
-            labels = [row[self.label_key] for row in rows] if self.label_key else None
-            return pictures, None if labels is None else np.asarray(labels, np.int64)
-        batches = list(tfds.as_numpy(dataset.batch(512)))
-        pictures = np.concatenate([batch[self.image_key] for batch in batches])
-        if not self.label_key:
-            return pictures, None
-        return pictures, np.concatenate([batch[self.label_key] for batch in batches])
+        columns: dict[str, list[Any]] = {key: [] for key in wanted}
+        for row in tfds.as_numpy(dataset):
+            if self.resize:
+                row[self.image_key] = images.fit(row[self.image_key], self.image_shape[0])
+            for key in wanted:
+                columns[key].append(row[key])
+        pictures = np.stack(columns[self.image_key])
+        labels = np.asarray(columns[self.label_key], np.int64) if self.label_key else None
+        ids = columns[self.id_key] if self.id_key else None
+        return pictures, labels, original_positions(self.name, split, pictures, ids, start)
 
 
 def open_tfds(
@@ -131,9 +140,49 @@ def open_tfds(
         resize=resize,
         image_key=image_key,
         label_key=label_key,
+        id_key="id" if isinstance(dict(features).get("id"), tfds.features.Text) else None,
         classes=tuple(features[label_key].names or ()) if label_key else (),
         splits={name: split.num_examples for name, split in builder.info.splits.items()},
     )
+
+
+def original_positions(
+    name: str, split: str, pictures: np.ndarray, ids: list[bytes] | None, start: int
+) -> np.ndarray:
+    """Find where images stood in the original distribution: TFDS stores them shuffled.
+
+    By the number that ends TFDS's "id" (CIFAR-10: b"train_00042"), by content for MNIST, whose
+    original files are here; otherwise TFDS's order is all there is.
+
+    Args:
+        name: the data set's full name.
+        split: the source's split.
+        pictures: uint8 [n, H, W, C].
+        ids: TFDS's id of each, or None.
+        start: position of the first in TFDS's order.
+
+    Returns:
+        int64 [n].
+    """
+    numbers = [re.search(rb"_(\d+)$", text) for text in ids or []]
+    if numbers and all(numbers):
+        return np.asarray([int(match[1]) for match in numbers if match], np.int64)
+    if name.startswith("mnist/") and split == "train" and pictures.shape[1:] == (28, 28, 1):
+        table = _mnist_positions()
+        found = [table.get(hashlib.sha256(picture.tobytes()).digest()) for picture in pictures]
+        if None not in found:
+            return np.asarray(found, np.int64)
+    return np.arange(start, start + len(pictures))
+
+
+@functools.cache
+def _mnist_positions() -> dict[bytes, int]:
+    with gzip.open(EMBEDDED / "mnist" / "train-images-idx3-ubyte.gz") as file:
+        pixels = file.read()[16:]
+    return {
+        hashlib.sha256(pixels[i * 784 : (i + 1) * 784]).digest(): i
+        for i in range(len(pixels) // 784)
+    }
 
 
 def _builder(dataset: str, data_dir: str | None) -> Any:
@@ -166,7 +215,9 @@ def _prepare(builder: Any, manual_dir: str | None) -> None:
 
     embedded = EMBEDDED / builder.name
     folder = pathlib.Path(manual_dir) if manual_dir else embedded
-    expected = {url: info.filename for url, info in builder.url_infos.items() if info.filename}
+    expected = {
+        url: info.filename for url, info in (builder.url_infos or {}).items() if info.filename
+    }
     missing = {url: name for url, name in expected.items() if not (folder / name).is_file()}
     if missing or not expected:
         _expect_network(builder, missing, folder if manual_dir else None)
@@ -176,17 +227,21 @@ def _prepare(builder: Any, manual_dir: str | None) -> None:
         "Preparing %s with TensorFlow Datasets in %s", builder.info.full_name, builder.data_dir
     )
     root = pathlib.Path(builder.data_dir_root)
+    config = tfds.download.DownloadConfig(
+        manual_dir=folder if folder.is_dir() else None,
+        # Data sets that share file names would corrupt each other in one folder.
+        extract_dir=root / "extracted" / builder.name,
+        try_download_gcs=False,
+    )
     try:
-        builder.download_and_prepare(
-            download_dir=root / "downloads",
-            download_config=tfds.download.DownloadConfig(
-                manual_dir=folder if folder.is_dir() else None,
-                # Data sets that share file names would corrupt each other in one folder.
-                extract_dir=root / "extracted" / builder.name,
-                try_download_gcs=False,
-            ),
-        )
-    except (AssertionError, DownloadError, NonMatchingChecksumError) as error:
+        with contextlib.redirect_stdout(sys.stderr):  # a command's output is its result alone
+            builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
+    except (
+        AssertionError,
+        DownloadError,
+        NonMatchingChecksumError,
+        requests.RequestException,
+    ) as error:
         raise UserError(f"TensorFlow Datasets could not prepare {builder.name}: {error}") from error
 
 

@@ -54,25 +54,28 @@ def plan_blocks(splits: dict[str, int], image_shape: tuple[int, int, int]) -> li
     return [Block(*span, index, len(spans)) for index, span in enumerate(spans)]
 
 
+ReadImages = tuple[Block, np.ndarray, np.ndarray | None, np.ndarray]
+
+
 class ReadBlock(beam.DoFn):
-    """Block -> (block, images, labels), from any source."""
+    """Block -> (block, images, labels, original positions), from any source."""
 
     def __init__(self, source: Any):
         self._source = source
 
-    def process(self, element: Block) -> Iterator[tuple[Block, np.ndarray, np.ndarray | None]]:
+    def process(self, element: Block) -> Iterator[ReadImages]:
         """Read one block."""
-        pictures, labels = self._source.read(element.split, element.start, element.stop)
+        pictures, labels, positions = self._source.read(element.split, element.start, element.stop)
         if len(pictures) != element.stop - element.start:
             raise ValueError(
                 f"Expected {element.stop - element.start} images of {element}; "
                 f"received {len(pictures)}."
             )
-        yield element, pictures, labels
+        yield element, pictures, labels, positions
 
 
 class AssignSplits(beam.DoFn):
-    """(block, images, labels) -> `Images`, one for each split that gets some.
+    """What `ReadBlock` gives -> `Images`, one for each split that gets some.
 
     The source's own "validation" and "test" splits stay what they are; its "train" split is divided
     by the rule unless the source has a validation split.
@@ -86,24 +89,23 @@ class AssignSplits(beam.DoFn):
         self._kind, self._amount = validation_rule(validation)
         self._splits = splits
 
-    def process(self, element: tuple[Block, np.ndarray, np.ndarray | None]) -> Iterator[Images]:
+    def process(self, element: ReadImages) -> Iterator[Images]:
         """Divide one block."""
-        block, pictures, labels = element
+        block, pictures, labels, positions = element
         if block.split in ("validation", "test"):
             yield Images(block, block.split, pictures, labels)
             return
-        held_out = self._held_out(block, pictures)
+        held_out = self._held_out(block, pictures, positions)
         for split, chosen in (("train", ~held_out), ("validation", held_out)):
             if chosen.any():
                 own = None if labels is None else labels[chosen]
                 yield Images(block, split, pictures[chosen], own)
 
-    def _held_out(self, block: Block, pictures: np.ndarray) -> np.ndarray:
+    def _held_out(self, block: Block, pictures: np.ndarray, positions: np.ndarray) -> np.ndarray:
         if "validation" in self._splits or self._kind == "none":
             return np.zeros(len(pictures), bool)
         if self._kind == "last":
-            first = self._splits[block.split] - int(self._amount)
-            return np.arange(block.start, block.stop) >= first
+            return positions >= self._splits[block.split] - int(self._amount)
         # The same image always lands in the same split, whatever else is in the set.
         limit = int(self._amount * 2**64)
         digests = (hashlib.sha256(picture.tobytes()).digest()[:8] for picture in pictures)

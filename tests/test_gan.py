@@ -162,11 +162,14 @@ def test_same_seed_same_run_and_other_seed_other_run():
 
 def test_moving_average_by_hand():
     gan = toy_gan(ema_decay=0.9)
-    before = weights(gan.generator)
-    gan.train_step(rows(4))
-    # In step 0 the decay is min(0.9, 1 / 10).
-    for average, old, new in zip(gan.average.weights, before, weights(gan.generator), strict=True):
-        np.testing.assert_allclose(average.numpy(), 0.1 * old + 0.9 * new, atol=1e-6)
+    history = []
+    for _ in range(3):
+        gan.train_step(rows(4))
+        history.append(weights(gan.generator))
+    parts = np.array([0.81, 0.9, 1.0]) / (0.81 + 0.9 + 1.0)
+    for average, *values in zip(gan.average.weights, *history, strict=True):
+        expected = sum(part * value for part, value in zip(parts, values, strict=True))
+        np.testing.assert_allclose(average.numpy(), expected, atol=1e-6)
     z = gan.prior.sample(2, priors.key(5, 0, 0))
     assert not np.allclose(gan(z), gan(z, training=True), atol=1e-7)
     np.testing.assert_array_equal(gan(z, training=True), gan.generator(z, training=True))

@@ -28,9 +28,8 @@ class FakeSource:
     def read(self, split, start, stop):
         offset = {"train": 0, "test": 100}[split]
         numbers = np.arange(start, stop)
-        return np.tile((numbers + offset)[:, None, None, None], (1, 4, 4, 1)).astype(
-            np.uint8
-        ), numbers % 2
+        pictures = np.tile((numbers + offset)[:, None, None, None], (1, 4, 4, 1)).astype(np.uint8)
+        return pictures, numbers % 2, numbers
 
 
 @pytest.fixture
@@ -161,13 +160,12 @@ def test_real_mnist_from_the_embedded_originals(mnist_examples):
     assert info.counts == {"train": 50000, "validation": 10000, "test": 10000}
     assert info.image_shape == (28, 28, 1)
     assert info.classes == tuple("0123456789")
-    everything = np.concatenate(
-        [data.load_split(mnist_examples, split) for split in ("train", "validation")]
-    )
     raw = gzip.decompress((ORIGINALS / "train-images-idx3-ubyte.gz").read_bytes())
     originals = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28, 1)
-    pixels = np.rint(everything * 255).astype(np.uint8)
-    assert sorted(p.tobytes() for p in pixels) == sorted(p.tobytes() for p in originals)
+    # The paper's split counts in the original order, which TFDS does not keep.
+    for split, expected in (("train", originals[:50000]), ("validation", originals[50000:])):
+        pixels = np.rint(data.load_split(mnist_examples, split) * 255).astype(np.uint8)
+        assert sorted(p.tobytes() for p in pixels) == sorted(p.tobytes() for p in expected)
 
 
 def test_embedded_files_are_the_ones_that_the_notice_lists():
@@ -257,6 +255,12 @@ def test_real_cifar10_prepared_and_from_the_original_file(real_data, tmp_path):
     options = preprocess.Options(
         "cifar10", "last:10000", 0, str(tmp_path / "tfds"), str(real_data / "manual" / "cifar10")
     )
+    # "last:10000" are the last of the five original batches.
+    batch = (real_data / "tfds/extracted/cifar10").rglob("data_batch_5.bin")
+    raw = np.frombuffer(next(batch).read_bytes(), np.uint8).reshape(-1, 3073)[:, 1:]
+    originals = raw.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    held_out = np.rint(data.load_split(tmp_path / "prepared", "validation") * 255).astype(np.uint8)
+    assert sorted(p.tobytes() for p in held_out) == sorted(p.tobytes() for p in originals)
     from_original = preprocess.preprocess(options, tmp_path / "original")
     assert from_original.data_hash == from_prepared.data_hash
     shutil.rmtree(tmp_path / "tfds")

@@ -46,7 +46,7 @@ def test_description_round_trip_and_hash(tmp_path):
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 2}'])
 def test_a_broken_description_is_refused(tmp_path, text):
     (tmp_path / records.INFO_FILE).write_text(text)
     with pytest.raises(UserError, match="Expected"):

@@ -29,5 +29,5 @@ RECIPE = Recipe(
     d_optimizer=Optimizer("adam", 3e-4),
     g_optimizer=Optimizer("adam", 9e-4),
     ema_decay=0.9998,
-    epochs=18,
+    epochs=20,
 )

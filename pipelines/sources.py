@@ -72,14 +72,17 @@ class TfdsSource:
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
         columns: dict[str, list[Any]] = {key: [] for key in wanted}
-        for row in tfds.as_numpy(dataset):
+        # Images of many sizes come one by one, and only what they are brought to is kept.
+        for batch in tfds.as_numpy(dataset.batch(1 if self.resize else 512)):
             if self.resize:
-                row[self.image_key] = images.fit(row[self.image_key], self.image_shape[0])
+                fitted = images.fit(batch[self.image_key][0], self.image_shape[0])
+                batch[self.image_key] = fitted[None]
             for key in wanted:
-                columns[key].append(row[key])
-        pictures = np.stack(columns[self.image_key])
-        labels = np.asarray(columns[self.label_key], np.int64) if self.label_key else None
-        ids = columns[self.id_key] if self.id_key else None
+                columns[key].append(batch[key])
+        rows = {key: np.concatenate(values) for key, values in columns.items()}
+        pictures = rows[self.image_key]
+        labels = rows[self.label_key].astype(np.int64) if self.label_key else None
+        ids = list(rows[self.id_key]) if self.id_key else None
         return pictures, labels, original_positions(self.name, split, pictures, ids, start)
 
 

@@ -90,8 +90,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
             if not math.isfinite(value):
                 raise UserError(
                     f"Expected finite losses; received {name}={value} by step "
-                    f"{current_step(self.model)}. Try lower learning rates; the last checkpoint is "
-                    "kept."
+                    f"{current_step(self.model)}. Try lower learning rates and another "
+                    "--workdir."
                 )
 
 

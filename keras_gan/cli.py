@@ -21,7 +21,18 @@ _PROJECT = pathlib.Path(__file__).parent.parent
 _OWN_FOLDERS = (_PROJECT / "keras_gan", _PROJECT / "pipelines")
 
 # The operating system's refusals that a user can do something about.
-_USER_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_USER_ERRNOS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.ENOTEMPTY,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 def run(
@@ -62,7 +73,7 @@ def run(
         if error.errno not in _USER_ERRNOS:
             raise
         place = f" at {error.filename}" if error.filename else ""
-        return _fail(f"Expected to be able to write{place}; received: {error.strerror}.")
+        return _fail(f"Expected to read and write files; received{place}: {error.strerror}.")
     except Exception as error:
         # TensorFlow and Beam wrap the system's error in their own.
         if os.strerror(errno.ENOSPC) not in str(error):
@@ -113,8 +124,8 @@ def _log_plainly() -> None:
     handler.setFormatter(standard_logging.Formatter("%(message)s"))
     handler.addFilter(
         lambda record: (
-            record.levelno >= standard_logging.WARNING
-            or pathlib.Path(record.pathname).parent in _OWN_FOLDERS
+            pathlib.Path(record.pathname).parent in _OWN_FOLDERS
+            or (record.levelno >= standard_logging.WARNING and "deprecated" not in str(record.msg))
         )
     )
 

@@ -213,11 +213,26 @@ class Recipe:
         """Count the generator steps of the whole run on `train_images` images."""
         return self.steps or self.epochs * (train_images // self.images_per_step)
 
+    @property
+    def resumable(self) -> set[str]:
+        """What may change when a run is resumed: how often it reports, and how long it lasts.
+
+        A schedule that ends with the run fixes the length from the start.
+        """
+        reports = {"log_every", "sample_every", "checkpoint_every"}
+        if "cosine" in (self.d_optimizer.schedule, self.g_optimizer.schedule):
+            return reports
+        return reports | {"epochs", "steps"}
+
     def with_overrides(self, assignments: Iterable[str]) -> "Recipe":
         """Return a copy with each `key=value` (`d_optimizer.learning_rate=1e-4`) applied."""
         recipe = self
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
+            if key.strip() in ("name", "dataset"):
+                raise UserError(
+                    f"Expected another key; received {assignment!r}. Try --dataset=NAME."
+                )
             if not equals:
                 raise UserError(f"Expected key=value; received {assignment!r}. Try --set seed=1.")
             recipe = _replace(recipe, key.strip(), key.strip().split("."), text.strip())
@@ -234,9 +249,6 @@ class Recipe:
 
 
 NETWORKS: dict[str, type] = {"maxout_mlp": MaxoutMLP, "dcgan": DCGAN}
-
-# What a run may change when it is resumed: how long it lasts and how often it reports.
-RESUMABLE = {"epochs", "steps", "log_every", "sample_every", "checkpoint_every"}
 
 
 def validation_rule(text: str) -> tuple[str, float]:

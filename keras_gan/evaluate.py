@@ -3,7 +3,7 @@
     python -m keras_gan.evaluate --model=saved_models/mnist
     python -m keras_gan.evaluate --workdir=runs/mnist [--live] [--out=result.json]
 
-Protocol: 10,000 samples, sigma from numpy.logspace(-1, 0, 10) by the first 1,000 validation images,
+Protocol: 10,000 samples, sigma from numpy.logspace(-1, 0, 10) by 1,000 of the validation images,
 mean and standard error over the test images, in nats. The row of real training images, judged the
 same way, says what the ruler itself is worth: above it, the metric rewards smoothing.
 """
@@ -31,7 +31,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("examples_root", "data", "Where to look for it.", flag_values=FLAGS)
 flags.DEFINE_integer("n", 10000, "Samples to draw.", lower_bound=2, flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "seed", 0, "Of the samples.", lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS
+)
 flags.DEFINE_string("out", None, "Write the rows as JSON too.", flag_values=FLAGS)
 
 # Table 1 of the paper, MNIST, as published: (mean, standard error).
@@ -49,6 +51,12 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(
             "Expected either --model or --workdir; received both or neither. Try --help."
         )
+    if values.model and values.live:
+        raise UserError(
+            "Expected --live with --workdir; received --model, which has no live weights."
+        )
+    if values.out:
+        cli.expect_writable(pathlib.Path(values.out).parent)
     cli.import_tensorflow()
     from keras_gan import experiment, export, records
 

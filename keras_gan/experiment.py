@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_gan import callbacks, data, export, files, networks, optimizers, priors, records
-from keras_gan.config import RESUMABLE, Recipe, differences
+from keras_gan.config import Recipe, differences
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Sampler, UserError
 from keras_gan.metrics import parzen
@@ -120,6 +120,7 @@ def train(
         raise UserError(
             f"Expected at least one step; received epochs={recipe.epochs}, steps={recipe.steps}."
         )
+    _expect_same_data(recipe, info, examples)
     info.verify(examples)
     _claim(workdir, recipe, info, examples)
     pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
@@ -130,6 +131,11 @@ def train(
     if manager.latest_checkpoint:
         manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     first = callbacks.current_step(gan)
+    if first > total:
+        raise UserError(
+            f"Expected at least the {first} steps that {workdir} has; received {total}. "
+            "Try more --steps or --epochs, or another --workdir."
+        )
     if first:
         logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
 
@@ -138,7 +144,15 @@ def train(
     checkpoints = callbacks.Checkpoints(manager, every=recipe.checkpoint_every)
     progress = callbacks.Progress(first, total, steps_per_epoch)
     curves = callbacks.Curves(logs)
-    hooks = [progress, callbacks.StopOnNonFinite(), curves, grids, checkpoints]
+    hooks: list[keras.callbacks.Callback] = [
+        progress,
+        callbacks.StopOnNonFinite(),
+        curves,
+        grids,
+        checkpoints,
+    ]
+    for hook in hooks:
+        hook.set_model(gan)
     legs = intervals(first, total, recipe.log_every)
     gan.steps_per_execution = steps_per_call(size for _, size in legs)
     try:
@@ -160,8 +174,8 @@ def train(
                 callbacks=hooks,
             )
     except KeyboardInterrupt:
-        logging.info("Interrupted at step %s; saving", callbacks.current_step(gan))
-        checkpoints.act()
+        if all(np.isfinite(weight.numpy()).all() for weight in gan.weights):
+            logging.info("Interrupted; saved as %s", checkpoints.act())
         raise
     finally:
         progress.close()
@@ -169,8 +183,6 @@ def train(
         checkpoints.act()
     else:
         logging.info("Nothing left to train: %s is at step %s of %s", workdir, first, total)
-        for hook in (grids, checkpoints):
-            hook.set_model(gan)
     card = {
         "name": recipe.name,
         "dataset": info.dataset,
@@ -229,7 +241,18 @@ def evaluate(
     Returns:
         A row for each sampler and one for "training images": log_likelihood and stderr in nats,
         sigma, samples.
+
+    Raises:
+        UserError: if the images differ in shape, or the folder lacks a split or has changed.
     """
+    info = records.DatasetInfo.read(examples)
+    info.verify(examples)
+    for name, sampler in samplers.items():
+        if tuple(sampler.image_shape) != info.image_shape:
+            raise UserError(
+                f"Expected data of the images' shape, {tuple(sampler.image_shape)} for the {name}; "
+                f"received {examples} with {info.image_shape}. Try other --examples."
+            )
     validation = data.load_split(examples, "validation", parzen.PUBLISHED_VALIDATION)
     test = data.load_split(examples, "test")
     train = data.load_split(examples, "train")
@@ -285,6 +308,23 @@ def _read_run(workdir: pathlib.Path) -> dict[str, Any] | None:
     return run
 
 
+def _expect_same_data(
+    recipe: Recipe, info: records.DatasetInfo, examples: str | os.PathLike[str]
+) -> None:
+    """Refuse a data folder that was not made as the recipe says."""
+    wanted = {
+        "dataset": recipe.dataset,
+        "validation": recipe.validation,
+        "size": recipe.image_size,
+    }
+    for key, value in wanted.items():
+        if info.parameters.get(key, value) != value:
+            raise UserError(
+                f"Expected data with {key}={value!r}, as the recipe {recipe.name} says; received "
+                f"{examples} with {key}={info.parameters[key]!r}. Try other --examples, or none."
+            )
+
+
 def _claim(
     workdir: pathlib.Path,
     recipe: Recipe,
@@ -302,7 +342,7 @@ def _claim(
         changed = {
             key: values
             for key, values in differences(run["recipe"], recipe).items()
-            if key not in RESUMABLE
+            if key not in recipe.resumable
         }
         if changed:
             listed = "; ".join(f"{key} was {a!r}, now {b!r}" for key, (a, b) in changed.items())

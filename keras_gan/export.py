@@ -27,8 +27,9 @@ def export(
 
     Signatures: `serving_default` maps latent, float32 [B, d], to images, float32 [B, H, W, C] in
     [0, 1]; `sample` maps the scalars n, int32, and seed, int64, to the images that
-    `gan.sample(n, seed=seed)` gives. The export is loaded again and compared with the live model
-    before it is renamed into place.
+    `gan.sample(n, seed=seed)` gives; `noise` maps them to these images' latent vectors, for those
+    who draw many in batches. The export is loaded again and compared with the live model before it
+    is renamed into place.
 
     Args:
         gan: the model to draw from.
@@ -46,9 +47,11 @@ def export(
     if target.exists():
         raise UserError(f"Expected a new version; received {target}, which exists.")
 
+    def noise(n: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"latent": gan.prior.sample(n, priors.key(seed, priors.SAMPLES, 0))}
+
     def sample(n: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        z = gan.prior.sample(n, priors.key(seed, priors.SAMPLES, 0))
-        return {"images": gan(z)}
+        return serve(noise(n, seed)["latent"])
 
     def serve(latent: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"images": gan(latent)}
@@ -59,7 +62,8 @@ def export(
     archive.add_endpoint("serving_default", serve, [latent])
     scalars = [tf.TensorSpec((), tf.int32, name="n"), tf.TensorSpec((), tf.int64, name="seed")]
     archive.add_endpoint("sample", sample, scalars)
-    with files.replacing_folder(target) as folder:
+    archive.add_endpoint("noise", noise, scalars)
+    with files.new_folder(target) as folder:
         archive.write_out(folder, verbose=False)
         (folder / CARD).parent.mkdir(exist_ok=True)
         facts = {"image_shape": list(gan.image_shape), "latent": gan.prior.dimension}
@@ -86,17 +90,22 @@ class ExportedSampler:
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
         self._model = tf.saved_model.load(str(folder))
-        self._draw = self._model.signatures["sample"]
-        shape = self._model.signatures["serving_default"].structured_outputs["images"].shape
+        self._noise = self._model.signatures["noise"]
+        self._generate = self._model.signatures["serving_default"]
+        shape = self._generate.structured_outputs["images"].shape
         self.image_shape: tuple[int, int, int] = tuple(shape[1:])
         self.card: dict[str, Any] = {}
         if (self.folder / CARD).is_file():
             self.card = json.loads((self.folder / CARD).read_text())
 
-    def sample(self, n: int, *, seed: int) -> np.ndarray:
+    def sample(self, n: int, *, seed: int, batch_size: int = 500) -> np.ndarray:
         """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
-        drawn = self._draw(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))
-        return drawn["images"].numpy()
+        z = self._noise(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))["latent"]
+        batches = [
+            self._generate(latent=z[i : i + batch_size])["images"].numpy()
+            for i in range(0, n, batch_size)
+        ]
+        return np.concatenate(batches)
 
 
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
@@ -116,7 +125,7 @@ def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
         )
     try:
         return ExportedSampler(folder)
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
         raise UserError(
             f"Expected an export of keras_gan; received {folder}, which does not load: {error}"
         ) from error

@@ -1,6 +1,7 @@
 """Files appear whole or not at all: write beside, then rename."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -25,20 +26,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yield an empty folder beside `path` to fill; rename it into place on success.
 
-    A folder that is already there is replaced; on failure it stays as it was.
+    Nothing is ever replaced but an empty folder: `FileExistsError` if `path` holds something, also
+    if that came while this folder was being filled.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     temporary.chmod(0o777 & ~_umask())
     try:
         yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

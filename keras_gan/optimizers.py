@@ -59,6 +59,12 @@ class RisingMomentum(keras.optimizers.SGD):
         self.final_epoch = final_epoch
         self.steps_per_epoch = steps_per_epoch
 
+    def build(self, variables: Any) -> None:
+        """Make one velocity for each variable; Keras makes none for a momentum that starts at 0."""
+        super().build(variables)
+        if not self.momentum:
+            self.momentums = self.add_optimizer_variables(variables, "momentum")
+
     def current_momentum(self) -> Any:
         """Return momentum at the present update."""
         epoch = ops.cast(self.iterations // self.steps_per_epoch, "float32")

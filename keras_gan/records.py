@@ -4,6 +4,7 @@ A data folder holds TFRecord shards of `tf.train.Example`, `statistics.npz` and,
 `dataset_info.json`. A folder without that last file is not finished and is refused.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -106,9 +107,11 @@ class DatasetInfo:
         Raises:
             UserError: naming the first shard that is missing or changed.
         """
+        if not (pathlib.Path(folder) / STATISTICS_FILE).is_file():
+            raise UserError(f"Expected {STATISTICS_FILE} in {folder}; received none.")
         for shard in self.shards:
             path = pathlib.Path(folder) / shard.name
-            advice = "Try preprocessing the data again."
+            advice = f"Try deleting {folder} and preprocessing the data again."
             if not path.is_file():
                 raise UserError(f"Expected shard {path}; received nothing. {advice}")
             if path.stat().st_size != shard.size or file_sha256(path) != shard.sha256:
@@ -125,8 +128,9 @@ def find(root: str | os.PathLike[str], data_hash: str | None) -> pathlib.Path:
         UserError: if there is none.
     """
     for path in sorted(pathlib.Path(root).glob(f"*/{INFO_FILE}")):
-        if DatasetInfo.read(path.parent).data_hash == data_hash:
-            return path.parent
+        with contextlib.suppress(UserError):  # another folder's trouble
+            if DatasetInfo.read(path.parent).data_hash == data_hash:
+                return path.parent
     raise UserError(
         f"Expected the data that the model was trained on below {root}; received no folder with "
         f"data_hash={data_hash}. Try --examples=FOLDER."

@@ -68,7 +68,7 @@ def main(values: flags.FlagValues) -> None:
     recipe = recipe_from(values)
     workdir = values.workdir or f"runs/{recipe.name}"
     export_dir = values.export_dir or f"saved_models/{recipe.name}"
-    for folder in (workdir, export_dir):
+    for folder in (workdir, export_dir, values.examples_root):
         cli.expect_writable(folder)
 
     cli.import_tensorflow()

@@ -19,10 +19,10 @@ import time
 
 from absl import flags, logging
 
-from keras_gan import cli, config, files, records
+from keras_gan import cli, config, files, recipes, records, version
 from keras_gan.interfaces import UserError
 
-RECORDED_VERSIONS = ("keras_gan", "apache-beam", "tensorflow", "tensorflow-datasets")
+RECORDED_VERSIONS = ("apache-beam", "tensorflow", "tensorflow-datasets")
 USED_SPLITS = ("train", "validation", "test")
 
 FLAGS = flags.FlagValues()
@@ -32,9 +32,9 @@ flags.DEFINE_string("data_dir", None, "Prepared TFDS data sets.", flag_values=FL
 flags.DEFINE_string("manual_dir", None, "The data set's original files.", flag_values=FLAGS)
 flags.DEFINE_string(
     "validation",
-    "hash:0.1",
+    None,
     "Training images to hold out where the source has no validation split: last:N, hash:SHARE or "
-    "none.",
+    "none; the data set's recipe decides if not given.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
@@ -138,9 +138,12 @@ def preprocess(
         shards=(),
         source=source.describe(),
         parameters=dataclasses.asdict(options),
-        versions={name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
+        versions={
+            "keras_gan": version.__version__,
+            **{name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
+        },
     )
-    with files.replacing_folder(out) as folder:
+    with files.new_folder(out) as folder:
         # Beam's unnamed default would look for a runner on the web.
         with beam.Pipeline(runner=runner or FnApiRunner(), options=PipelineOptions([])) as pipeline:
             _ = (
@@ -154,6 +157,11 @@ def preprocess(
                 | "Finish" >> beam.ParDo(transforms.Finish(str(folder), info))
             )
         info = records.DatasetInfo.read(folder)
+        if not info.counts.get("train"):
+            raise UserError(
+                f"Expected some images to train on; received {info.counts} after "
+                f"validation={options.validation!r}. Try validation=none."
+            )
         if sum(info.counts.values()) != sum(splits.values()):
             raise RuntimeError(f"Expected {splits} to be written; received {info.counts}.")
     seconds = time.monotonic() - start
@@ -171,15 +179,15 @@ def main(values: flags.FlagValues) -> None:
     for name in ("dataset", "out"):
         if not values[name].value:
             raise UserError(f"Expected --{name}; received none. Try --help.")
-    if (pathlib.Path(values.out) / records.INFO_FILE).is_file():
+    out = pathlib.Path(values.out)
+    cli.expect_writable(out.parent)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
-            f"Expected --out to be a new folder; received {values.out}, which holds a data set. "
-            "Try another folder."
+            f"Expected --out to be a new or empty folder; received {values.out}. Try another."
         )
     cli.import_tensorflow()
-    options = Options(
-        values.dataset, values.validation, values.size, values.data_dir, values.manual_dir
-    )
+    validation = values.validation or recipes.get_recipe(None, values.dataset).validation
+    options = Options(values.dataset, validation, values.size, values.data_dir, values.manual_dir)
     info = preprocess(options, values.out, values.runner)
     print(f"{info.dataset}: {info.counts} in {values.out}")  # noqa: T201
     print(f"Next: python -m keras_gan.train --dataset={values.dataset} --examples={values.out}")  # noqa: T201

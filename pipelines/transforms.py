@@ -197,7 +197,8 @@ class Finish(beam.DoFn):
     def process(self, element: dict[str, Any]) -> None:
         """Write both files."""
         moments = element["moments"]
-        records.write_statistics(self._folder, moments["train"].summary())
+        if "train" in moments:
+            records.write_statistics(self._folder, moments["train"].summary())
         counts = {split: moments[split].count for split in sorted(moments)}
         info = dataclasses.replace(self._info, shards=tuple(element["shards"]), counts=counts)
         info.write(self._folder)

@@ -18,7 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PREPARE = ROOT.parent / "shared" / "data" / "prepare.py"
 
 
-def write_examples(folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0):
+def write_examples(
+    folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0, parameters=None
+):
     """Write a finished data folder of random images with the pipeline's own writer."""
     from pipelines import transforms
 
@@ -39,7 +41,7 @@ def write_examples(folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1)
         counts={},
         shards=(),
         source={"kind": "random"},
-        parameters={},
+        parameters=parameters or {},
         versions={},
     )
     transforms.Finish(str(folder), info).process(summarise.extract_output(accumulator))

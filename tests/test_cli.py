@@ -109,7 +109,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         (
             OSError(errno.ENOSPC, "No space left on device", "/disk"),
             2,
-            "at /disk; received: No space",
+            "at /disk: No space",
         ),
         (PermissionError(errno.EACCES, "Permission denied", "/root"), 2, "at /root"),
         (KeyboardInterrupt(), 130, "Interrupted"),
@@ -121,6 +121,13 @@ def test_what_a_command_raises(raised, code, message, capsys):
 
     assert cli.run(main, flags.FlagValues(), "doc", ["program"]) == code
     assert message in capsys.readouterr().err
+
+
+def test_preprocess_never_replaces_a_folder(tmp_path, capsys):
+    (tmp_path / "photo.jpg").touch()
+    assert run("pipelines.preprocess", "--dataset=mnist", f"--out={tmp_path}") == 2
+    assert "new or empty folder" in capsys.readouterr().err
+    assert (tmp_path / "photo.jpg").exists()
 
 
 def test_a_tilde_is_the_home_folder(monkeypatch):

@@ -66,6 +66,8 @@ def test_overrides_apply_in_order():
         ("d_optimizer=adam", "Try d_optimizer.name"),
         ("seed.x=1", "'seed' to have parts"),
         ("seed", "key=value; received 'seed'"),
+        ("name=../x", "Try --dataset=NAME"),
+        ("dataset=mnist", "Try --dataset=NAME"),
         ("ema_decay=1", r"ema_decay in \[0, 1\)"),
         ("validation=some", "validation to be last:N"),
         ("seed=4294967296", "seed below"),
@@ -82,6 +84,12 @@ def test_differences_name_nested_fields():
         "d_optimizer.learning_rate": (2e-4, 1.0),
         "seed": (0, 3),
     }
+
+
+def test_a_schedule_that_ends_with_the_run_fixes_its_length():
+    assert {"steps", "epochs", "log_every"} <= RECIPE.resumable
+    cosine = RECIPE.with_overrides(["g_optimizer.schedule=cosine"])
+    assert cosine.resumable == {"log_every", "sample_every", "checkpoint_every"}
 
 
 def test_total_steps():

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from keras_gan import callbacks, experiment, export
+from keras_gan import callbacks, experiment, export, records
 from keras_gan.config import Optimizer
+from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
 from tests.conformance.cases import CASES
 from tests.conftest import write_examples
@@ -101,6 +102,65 @@ def test_other_data_are_refused(run, tmp_path):
         experiment.train(RECIPE, root / "work", other, root / "export")
 
 
+def test_fewer_steps_than_trained_are_refused(run, examples):
+    root, _ = run
+    shorter = dataclasses.replace(RECIPE, steps=3)
+    with pytest.raises(UserError, match=r"at least the 7 steps .* received 3"):
+        experiment.train(shorter, root / "work", examples, root / "export")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"dataset": "cifar10"}, "dataset='random'.*with dataset='cifar10'"),
+        ({"dataset": "random", "validation": "none"}, "validation='hash:0.1'.*validation='none'"),
+        ({"dataset": "random", "size": 64}, "size=0.*size=64"),
+    ],
+)
+def test_data_made_another_way_than_the_recipe_says_are_refused(tmp_path, parameters, message):
+    folder = write_examples(tmp_path / "data", {"train": 40}, parameters=parameters)
+    with pytest.raises(UserError, match=message):
+        experiment.train(RECIPE, tmp_path / "w", folder, tmp_path / "e")
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+def test_an_interrupted_run_is_saved_unless_it_diverged(examples, tmp_path, monkeypatch, diverged):
+    def interrupt(self, *args, **kwargs):
+        self.step.assign(5)
+        if diverged:
+            self.generator.weights[0].assign(np.nan * self.generator.weights[0].numpy())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GAN, "fit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.train(RECIPE, tmp_path / "w", examples, tmp_path / "e")
+    monkeypatch.undo()
+    if diverged:
+        with pytest.raises(UserError, match="received none yet"):
+            experiment.load_run(tmp_path / "w")
+    else:
+        assert int(experiment.load_run(tmp_path / "w")[0].step.numpy()) == 5
+
+
+def test_evaluating_on_images_of_another_shape_is_refused(run, tmp_path):
+    _, result = run
+    other = write_examples(tmp_path / "other", {"train": 9, "test": 9}, shape=(4, 4, 1))
+    with pytest.raises(UserError, match=r"\(8, 8, 1\) for the generator; received .* \(4, 4, 1\)"):
+        experiment.evaluate({"generator": result.gan}, other)
+
+
+def test_find_goes_by_content_and_ignores_other_folders(tmp_path):
+    one = write_examples(tmp_path / "one", {"train": 9}, seed=1)
+    two = write_examples(tmp_path / "two", {"train": 9}, seed=2)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / records.INFO_FILE).write_text("{")
+    for folder in (one, two):
+        assert records.find(tmp_path, records.DatasetInfo.read(folder).data_hash) == folder
+    with pytest.raises(UserError, match="data_hash=0"):
+        records.find(tmp_path, "0")
+
+
 def test_a_folder_with_other_files_is_refused(examples, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UserError, match="holds other files"):
@@ -161,6 +221,7 @@ def test_progress_writes_plain_lines_without_a_terminal(monkeypatch, caplog):
     monkeypatch.setattr(callbacks, "PLAIN_SECONDS", -1)
     lines = []
     monkeypatch.setattr(callbacks.logging, "info", lambda text, *args: lines.append(text % args))
+    monkeypatch.setattr(callbacks.sys.stderr, "isatty", lambda: False, raising=False)
     progress = callbacks.Progress(first_step=100, total_steps=400, steps_per_epoch=150)
     progress.on_epoch_begin(0)
     logs = {"d_loss": 1.25, "g_loss": 0.5, "d_real": 0.75, "d_fake": 0.125}

@@ -62,10 +62,12 @@ def test_k_discriminator_steps_for_each_generator_step(update, k):
     assert int(gan.step.numpy()) == 3
 
 
-def test_each_discriminator_step_sees_other_rows(monkeypatch):
-    gan = toy_gan(update="alternating", d_steps=3)
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_each_discriminator_step_sees_other_rows(monkeypatch, update):
+    gan = toy_gan(update=update, d_steps=3)
     seen = []
-    monkeypatch.setattr(gan, "discriminator_step", lambda real, index: seen.append((index, real)))
+    for name in ("discriminator_step", "simultaneous_step"):
+        monkeypatch.setattr(gan, name, lambda real, index: seen.append((index, real)))
     data = rows(12)
     gan.train_step(data)
     assert [index for index, _ in seen] == [0, 1, 2]
@@ -224,6 +226,13 @@ def test_fit_takes_plain_arrays():
 def test_unknown_loss_says_what_exists():
     with pytest.raises(ValueError, match="minimax, non_saturating; received loss='hinge'"):
         toy_gan(loss="hinge")
+
+
+def test_an_uncompiled_gan_can_be_saved(tmp_path):
+    gan = GAN(*toy_networks(), priors.Normal(3))
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(gan.sample(2, seed=0), loaded.sample(2, seed=0))
 
 
 def test_no_stray_optimizer_is_attached():

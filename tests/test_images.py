@@ -65,14 +65,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "old").touch()
-    with pytest.raises(RuntimeError), files.replacing_folder(folder) as temporary:
+def test_a_failed_folder_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), files.new_folder(tmp_path / "folder") as temporary:
         (temporary / "half").touch()
         raise RuntimeError
-    assert [p.name for p in tmp_path.rglob("*")] == ["folder", "old"]
-    with files.replacing_folder(folder) as temporary:
-        (temporary / "new").touch()
-    assert [p.name for p in tmp_path.rglob("*")] == ["folder", "new"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_never_replaces_another(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with files.new_folder(folder) as temporary:  # an empty one may be there
+        (temporary / "mine").touch()
+    with pytest.raises(FileExistsError), files.new_folder(folder):
+        pytest.fail("began to fill it")
+    with pytest.raises(OSError, match="not empty"), files.new_folder(tmp_path / "late"):
+        (tmp_path / "late").mkdir()
+        (tmp_path / "late" / "theirs").touch()
+    names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*"))
+    assert names == ["folder", "folder/mine", "late", "late/theirs"]

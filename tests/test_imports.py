@@ -17,7 +17,16 @@ LAYERS = [
     CLIS,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-PIPELINES_MAY_USE = {"interfaces", "files", "cli", "images", "records", "config"}
+PIPELINES_MAY_USE = {
+    "version",
+    "interfaces",
+    "files",
+    "cli",
+    "images",
+    "records",
+    "config",
+    "recipes",
+}
 FILES = sorted(ROOT.glob("keras_gan/**/*.py")) + sorted(ROOT.glob("pipelines/**/*.py"))
 
 

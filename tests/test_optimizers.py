@@ -31,9 +31,10 @@ def test_momentum_rises_linearly_from_epoch_1_to_250():
         assert float(optimizer.current_momentum()) == pytest.approx(momentum, abs=1e-6)
 
 
-def test_momentum_update_equals_a_numpy_twin():
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_momentum_update_equals_a_numpy_twin(start):
     options = Optimizer(
-        "momentum", 0.1, momentum=0.5, final_momentum=0.9, momentum_epochs=3, decay=1.1
+        "momentum", 0.1, momentum=start, final_momentum=0.9, momentum_epochs=3, decay=1.1
     )
     optimizer = build_optimizer(options, total_steps=8, steps_per_epoch=2)
     variable = keras.Variable([1.0, -2.0])
@@ -42,7 +43,7 @@ def test_momentum_update_equals_a_numpy_twin():
     for step in range(8):
         gradient = np.array([np.sin(step), 2 * value[1]])
         optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
-        momentum = 0.5 + 0.4 * min(max((step // 2 - 1) / 2, 0), 1)
+        momentum = start + (0.9 - start) * min(max((step // 2 - 1) / 2, 0), 1)
         velocity = momentum * velocity - 0.1 / 1.1**step * gradient
         value = value + velocity
     np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5)

@@ -115,7 +115,7 @@ def import_tensorflow() -> None:
 
 
 def _log_plainly() -> None:
-    """Show this project's own messages, and only warnings of the libraries under it."""
+    """Show this project's own messages, and only errors of the libraries under it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     flags.FLAGS.mark_as_parsed()  # absl's own flags, which its log asks for, keep their defaults
     logging.use_absl_handler()
@@ -124,8 +124,8 @@ def _log_plainly() -> None:
     handler.setFormatter(standard_logging.Formatter("%(message)s"))
     handler.addFilter(
         lambda record: (
-            pathlib.Path(record.pathname).parent in _OWN_FOLDERS
-            or (record.levelno >= standard_logging.WARNING and "deprecated" not in str(record.msg))
+            record.levelno >= standard_logging.ERROR
+            or pathlib.Path(record.pathname).parent in _OWN_FOLDERS
         )
     )
 

@@ -4,13 +4,12 @@ No TensorFlow here: recipes are read, overridden and refused before anything hea
 """
 
 import dataclasses
-import difflib
 import json
-import types
 import typing
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from keras_gan import overrides
 from keras_gan.interfaces import UserError
 
 
@@ -228,27 +227,21 @@ class Recipe:
         """Return a copy with each `key=value` (`d_optimizer.learning_rate=1e-4`) applied."""
         recipe = self
         for assignment in assignments:
-            key, equals, text = assignment.partition("=")
-            if key.strip() in ("name", "dataset"):
+            if assignment.partition("=")[0].strip() in ("name", "dataset"):
                 raise UserError(
                     f"Expected another key; received {assignment!r}. Try --dataset=NAME."
                 )
-            if not equals:
-                raise UserError(f"Expected key=value; received {assignment!r}. Try --set seed=1.")
-            recipe = _replace(recipe, key.strip(), key.strip().split("."), text.strip())
+            recipe = overrides.override(recipe, assignment)
         return recipe
 
     def to_json(self) -> str:
         """Write the recipe as JSON; `from_json` reads it back equal."""
-        return json.dumps(_to_data(self), indent=2, sort_keys=True) + "\n"
+        return json.dumps(overrides.to_data(self), indent=2, sort_keys=True) + "\n"
 
     @staticmethod
     def from_json(text: str) -> "Recipe":
         """Read what `to_json` wrote."""
-        return typing.cast(Recipe, _from_data(Recipe, json.loads(text)))
-
-
-NETWORKS: dict[str, type] = {"maxout_mlp": MaxoutMLP, "dcgan": DCGAN}
+        return typing.cast(Recipe, overrides.from_data(Recipe, json.loads(text)))
 
 
 def validation_rule(text: str) -> tuple[str, float]:
@@ -267,89 +260,3 @@ def validation_rule(text: str) -> tuple[str, float]:
         "Expected validation to be last:N, hash:SHARE (0 to 1) or none; "
         f"received validation={text!r}."
     )
-
-
-def differences(left: Recipe, right: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Name each field, dotted, in which two recipes differ."""
-    a, b = _flat(_to_data(left)), _flat(_to_data(right))
-    return {key: (a.get(key), b.get(key)) for key in sorted(a | b) if a.get(key) != b.get(key)}
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Make the error for a name that does not exist: it says what does, nearest first."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(f"Expected {kind} to be one of {', '.join(known)}; received {name!r}.{hint}")
-
-
-def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
-    """Return `config` with the field that `path` names set to the value that `text` writes."""
-    hints = typing.get_type_hints(type(config))
-    if path[0] not in hints:
-        raise unknown(f"a key of {type(config).__name__}", path[0], hints)
-    current = getattr(config, path[0])
-    if len(path) > 1:
-        if not dataclasses.is_dataclass(current):
-            raise UserError(f"Expected {path[0]!r} to have parts; received key {key!r}.")
-        value = _replace(current, key, path[1:], text)
-    else:
-        value = _parse(hints[path[0]], key, text)
-    return dataclasses.replace(config, **{path[0]: value})
-
-
-def _parse(kind: Any, key: str, text: str) -> Any:
-    """Read `text` as a value of the annotated type `kind`."""
-    if kind == Network:
-        if text not in NETWORKS:
-            raise unknown(key, text, NETWORKS)
-        return NETWORKS[text]()
-    if dataclasses.is_dataclass(kind):
-        names = ", ".join(f"{key}.{field.name}" for field in dataclasses.fields(kind))
-        raise UserError(f"Expected one of its parts; received {key}={text!r}. Try {names}.")
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        if text not in choices:
-            raise unknown(key, text, choices)
-        return text
-    try:
-        if typing.get_origin(kind) is tuple:
-            return tuple(int(item) for item in text.strip("()[] ").split(",") if item.strip())
-        if kind is bool:
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        return kind(text)
-    except (ValueError, KeyError):
-        word = {int: "a whole number", float: "a number", bool: "true or false"}.get(
-            kind, "whole numbers with commas between"
-        )
-        raise UserError(f"Expected {key} to be {word}; received {key}={text!r}.") from None
-
-
-def _to_data(config: Any) -> Any:
-    if not dataclasses.is_dataclass(config):
-        return list(config) if isinstance(config, tuple) else config
-    data = {f.name: _to_data(getattr(config, f.name)) for f in dataclasses.fields(config)}
-    for name, kind in NETWORKS.items():
-        if type(config) is kind:
-            data["kind"] = name
-    return data
-
-
-def _from_data(kind: Any, data: Any) -> Any:
-    if isinstance(kind, types.UnionType):
-        data = dict(data)
-        kind = NETWORKS[data.pop("kind")]
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: _from_data(hints[name], value) for name, value in data.items()})  # type: ignore[operator]
-    return tuple(data) if typing.get_origin(kind) is tuple else data
-
-
-def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

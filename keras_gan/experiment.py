@@ -10,16 +10,15 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from keras_gan import callbacks, data, export, files, networks, optimizers, priors, records
-from keras_gan.config import Recipe, differences
+from keras_gan import callbacks, data, export, networks, optimizers, priors, records
+from keras_gan import workdir as workdirs
+from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Sampler, UserError
 from keras_gan.metrics import parzen
 
-RUN_FILE = "run.json"
 MAX_STEPS_PER_CALL = 20  # steps that one call of the compiled function may take
 
 
@@ -120,14 +119,14 @@ def train(
         raise UserError(
             f"Expected at least one step; received epochs={recipe.epochs}, steps={recipe.steps}."
         )
-    _expect_same_data(recipe, info, examples)
+    workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
-    _claim(workdir, recipe, info, examples)
+    workdirs.claim(workdir, recipe, info, examples)
     pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
 
     mean = records.read_statistics(examples)["pixel_mean"]
     gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
-    manager = _checkpoints(gan, workdir)
+    manager = workdirs.checkpoints(gan, workdir)
     if manager.latest_checkpoint:
         manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     first = callbacks.current_step(gan)
@@ -209,14 +208,14 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
         UserError: if it is not a work directory, or has no checkpoint yet.
     """
     workdir = pathlib.Path(workdir)
-    run = _read_run(workdir)
+    run = workdirs.read_run(workdir)
     if run is None:
         raise UserError(
-            f"Expected a work directory of keras_gan.train, with {RUN_FILE} in it; "
+            f"Expected a work directory of keras_gan.train, with {workdirs.RUN_FILE} in it; "
             f"received {workdir}."
         )
     gan = build(run["recipe"], tuple(run["image_shape"]), train_images=run["train_images"])
-    manager = _checkpoints(gan, workdir)
+    manager = workdirs.checkpoints(gan, workdir)
     if not manager.latest_checkpoint:
         raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
     manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
@@ -288,83 +287,6 @@ def steps_per_call(sizes: Iterable[int]) -> int:
     """Choose how many steps one call may take: it must divide every interval."""
     common = math.gcd(*sizes)
     return max(n for n in range(1, MAX_STEPS_PER_CALL + 1) if common % n == 0)
-
-
-def _checkpoints(gan: GAN, workdir: pathlib.Path) -> tf.train.CheckpointManager:
-    return tf.train.CheckpointManager(
-        tf.train.Checkpoint(gan=gan), str(workdir / "checkpoints"), max_to_keep=3
-    )
-
-
-def _read_run(workdir: pathlib.Path) -> dict[str, Any] | None:
-    path = workdir / RUN_FILE
-    if not path.is_file():
-        return None
-    try:
-        run = json.loads(path.read_text())
-        run["recipe"] = Recipe.from_json(json.dumps(run["recipe"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"Expected {path} to describe a run; received {error!r}.") from error
-    return run
-
-
-def _expect_same_data(
-    recipe: Recipe, info: records.DatasetInfo, examples: str | os.PathLike[str]
-) -> None:
-    """Refuse a data folder that was not made as the recipe says."""
-    wanted = {
-        "dataset": recipe.dataset,
-        "validation": recipe.validation,
-        "size": recipe.image_size,
-    }
-    for key, value in wanted.items():
-        if info.parameters.get(key, value) != value:
-            raise UserError(
-                f"Expected data with {key}={value!r}, as the recipe {recipe.name} says; received "
-                f"{examples} with {key}={info.parameters[key]!r}. Try other --examples, or none."
-            )
-
-
-def _claim(
-    workdir: pathlib.Path,
-    recipe: Recipe,
-    info: records.DatasetInfo,
-    examples: str | os.PathLike[str],
-) -> None:
-    """Make the work directory this recipe's; refuse another's."""
-    run = _read_run(workdir)
-    if run is None and workdir.is_dir() and any(workdir.iterdir()):
-        raise UserError(
-            f"Expected --workdir to be new, empty or an earlier run; received {workdir}, which "
-            "holds other files. Try another --workdir."
-        )
-    if run is not None:
-        changed = {
-            key: values
-            for key, values in differences(run["recipe"], recipe).items()
-            if key not in recipe.resumable
-        }
-        if changed:
-            listed = "; ".join(f"{key} was {a!r}, now {b!r}" for key, (a, b) in changed.items())
-            raise UserError(
-                f"Expected the recipe that {workdir} was trained with; received another: {listed}. "
-                "Try another --workdir, or the first run's flags."
-            )
-        if run["data_hash"] != info.data_hash:
-            raise UserError(
-                f"Expected the data that {workdir} was trained on, {run['data_hash'][:12]}...; "
-                f"received {examples} with {info.data_hash[:12]}.... Try another --workdir."
-            )
-    run = {
-        "recipe": json.loads(recipe.to_json()),
-        "image_shape": info.image_shape,
-        "train_images": info.counts["train"],
-        "data_hash": info.data_hash,
-        "examples": str(pathlib.Path(examples).resolve()),
-        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
-    }
-    with files.replacing(workdir / RUN_FILE) as temporary:
-        temporary.write_text(json.dumps(run, indent=2, sort_keys=True) + "\n")
 
 
 def _export_once(gan: GAN, directory: pathlib.Path, card: dict[str, Any]) -> pathlib.Path:

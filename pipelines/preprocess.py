@@ -100,8 +100,6 @@ def preprocess(
     Raises:
         UserError: if the data set does not exist, cannot be had, or does not fit the options.
     """
-    out = pathlib.Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     kind, amount = config.validation_rule(options.validation)
 
     # Beam and TensorFlow take seconds to import: mistakes in the flags are found before.

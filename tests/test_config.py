@@ -8,10 +8,10 @@ from keras_gan.config import (
     MaxoutMLP,
     Optimizer,
     Recipe,
-    differences,
     validation_rule,
 )
 from keras_gan.interfaces import UserError
+from keras_gan.overrides import differences
 
 RECIPE = Recipe(name="r", dataset="mnist")
 

@@ -9,10 +9,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIS = {"train", "evaluate", "sample"}
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
-    {"images", "records", "config", "recipes"},
+    {"images", "records", "overrides", "config", "recipes"},
     {"losses", "priors", "networks", "optimizers"},
     {"gan"},
-    {"data", "metrics", "callbacks", "export"},
+    {"data", "metrics", "callbacks", "export", "workdir"},
     {"experiment"},
     CLIS,
 ]
@@ -65,7 +65,7 @@ def test_imports_point_downwards(path):
             assert module_of(path) in CLIS, f"{path} imports {name}"
 
 
-LIGHT = {"interfaces", "files", "cli", "images", "records", "config", "recipes", *CLIS}
+LIGHT = {"interfaces", "files", "cli", "images", "records", "overrides", "config", "recipes", *CLIS}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

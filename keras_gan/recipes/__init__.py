@@ -1,6 +1,9 @@
 """Experiments, one file each; this table is the only list of them."""
 
-from keras_gan.config import Recipe, unknown
+import dataclasses
+
+from keras_gan.config import Recipe
+from keras_gan.overrides import unknown
 from keras_gan.recipes import cifar10, images, mnist, mnist_paper
 
 RECIPES: dict[str, Recipe] = {
@@ -24,8 +27,6 @@ def get_recipe(name: str | None, dataset: str | None) -> Recipe:
     Raises:
         UserError: if there is no recipe of that name, or neither argument was given.
     """
-    import dataclasses
-
     if name is None:
         if dataset is None:
             raise unknown("--recipe or --dataset", "", RECIPES)

@@ -105,7 +105,7 @@ class DCGAN:
         dropout: share of each discriminator feature map that is dropped.
     """
 
-    filters: int = 32
+    filters: int = 16
     smallest: int = 4
     dropout: float = 0.0
 

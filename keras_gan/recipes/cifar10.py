@@ -1,4 +1,4 @@
-"""CIFAR-10 with a small convolutional pair that trains on a CPU.
+"""CIFAR-10 with a convolutional pair small enough to train on a CPU.
 
 python -m keras_gan.train --dataset=cifar10
 """
@@ -11,7 +11,7 @@ RECIPE = Recipe(
     validation="last:10000",
     prior="normal",
     latent=100,
-    network=DCGAN(filters=32),
+    network=DCGAN(filters=16),
     update="alternating",
     batch_size=64,
     r1=0.1,

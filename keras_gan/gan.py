@@ -48,6 +48,8 @@ class GAN(keras.Model):
             )
         if not 0 <= ema_decay < 1:
             raise ValueError(f"Expected ema_decay in [0, 1); received {ema_decay=}.")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"Expected seed in [0, 2**32); received {seed=}.")
         self.generator = generator
         self.discriminator = discriminator
         self.prior = prior

@@ -204,6 +204,7 @@ def test_logs_are_means_of_what_they_say():
     [
         ({"d_steps": 0}, "d_steps of at least 1; received d_steps=0"),
         ({"update": "sometimes"}, "received update='sometimes'"),
+        ({"seed": -1}, r"seed in \[0, 2\*\*32\); received seed=-1"),
         ({"ema_decay": 1.0}, r"ema_decay in \[0, 1\)"),
     ],
 )

@@ -7,6 +7,7 @@ act every `log_every` steps.
 import math
 import os
 import pathlib
+import shutil
 import sys
 import time
 from typing import Any
@@ -21,6 +22,8 @@ from keras_gan.interfaces import UserError
 
 # What the user reads, beside what the logs are called.
 NAMES = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
+WIDE = "Epoch {desc} |{bar}| {n_fmt}/{total_fmt} {rate_fmt} {remaining} left{postfix}"
+NARROW = "{desc} {n_fmt}/{total_fmt} {rate_fmt} {remaining}{postfix}"  # fits 80 columns
 PLAIN_SECONDS = 15  # between two lines where there is no terminal
 
 
@@ -42,13 +45,14 @@ class Progress(keras.callbacks.Callback):
         self._epochs = math.ceil(total_steps / steps_per_epoch)
         self._batch = -1
         self._start = self._last_line = time.monotonic()
+        columns = shutil.get_terminal_size().columns
         self._bar = tqdm(
             total=total_steps,
             initial=first_step,
-            unit="step",
-            dynamic_ncols=True,
+            unit="",
+            ncols=columns,
             disable=not sys.stderr.isatty(),
-            bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left{postfix}]",
+            bar_format=WIDE if columns >= 110 else NARROW,
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -61,20 +65,21 @@ class Progress(keras.callbacks.Callback):
         self._bar.update(batch - self._batch)
         self._batch = batch
         logs = logs or {}
-        values = ", ".join(
-            f"{text} {logs[name]:.3f}" for name, text in NAMES.items() if name in logs
-        )
+        shown = [f"{text} {logs[name]:.2f}" for name, text in NAMES.items() if name in logs]
         number = min(self._epochs, (self._step - 1) // self._steps_per_epoch + 1)
-        epoch = f"Epoch {number}/{self._epochs}"
-        self._bar.set_description_str(epoch, refresh=False)
-        self._bar.set_postfix_str(values, refresh=False)
+        epoch = f"{number}/{self._epochs}"
+        self._bar.desc = epoch
+        self._bar.postfix = " " + " ".join(shown)
         now = time.monotonic()
         if self._bar.disable and now - self._last_line > PLAIN_SECONDS:
             self._last_line = now
             rate = (self._step - self._first) / (now - self._start)
             left = tqdm.format_interval((self._total - self._step) / rate)
             place = f"step {self._step}/{self._total}"
-            logging.info("%s, %s, %.1f steps/s, %s left, %s", epoch, place, rate, left, values)
+            values = ", ".join(shown)
+            logging.info(
+                "Epoch %s, %s, %.1f steps/s, %s left, %s", epoch, place, rate, left, values
+            )
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -27,6 +27,7 @@ _USER_ERRNOS = {
     errno.EEXIST,
     errno.EISDIR,
     errno.ENAMETOOLONG,
+    errno.ENOENT,
     errno.ENOSPC,
     errno.ENOTDIR,
     errno.ENOTEMPTY,
@@ -72,8 +73,8 @@ def run(
     except OSError as error:
         if error.errno not in _USER_ERRNOS:
             raise
-        place = f" at {error.filename}" if error.filename else ""
-        return _fail(f"Expected to read and write files; received{place}: {error.strerror}.")
+        place = error.filename or "a file"
+        return _fail(f"Expected to be able to use {place}; received: {error.strerror}.")
     except Exception as error:
         # TensorFlow and Beam wrap the system's error in their own.
         if os.strerror(errno.ENOSPC) not in str(error):
@@ -83,6 +84,14 @@ def run(
         print("\nInterrupted.", file=sys.stderr)  # noqa: T201
         return 130
     return 0
+
+
+def expect_one_of(values: flags.FlagValues, first: str, second: str) -> None:
+    """Fail unless exactly one of two flags was given."""
+    given = [f"--{name}={values[name].value}" for name in (first, second) if values[name].value]
+    if len(given) != 1:
+        received = " and ".join(given) or "neither"
+        raise UserError(f"Expected either --{first} or --{second}; received {received}.")
 
 
 def expect_writable(folder: str | os.PathLike[str]) -> None:

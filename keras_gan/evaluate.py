@@ -47,10 +47,7 @@ PUBLISHED = {
 
 def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
-    if (values.model is None) == (values.workdir is None):
-        raise UserError(
-            "Expected either --model or --workdir; received both or neither. Try --help."
-        )
+    cli.expect_one_of(values, "model", "workdir")
     if values.model and values.live:
         raise UserError(
             "Expected --live with --workdir; received --model, which has no live weights."

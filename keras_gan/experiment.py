@@ -122,7 +122,7 @@ def train(
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
     workdirs.claim(workdir, recipe, info, examples)
-    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
+    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)  # fails before training, not after
 
     mean = records.read_statistics(examples)["pixel_mean"]
     gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
@@ -135,7 +135,7 @@ def train(
             f"Expected at least the {first} steps that {workdir} has; received {total}. "
             "Try more --steps or --epochs, or another --workdir."
         )
-    if first:
+    if 0 < first < total:
         logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
 
     logs = workdir / "logs"
@@ -173,15 +173,16 @@ def train(
                 callbacks=hooks,
             )
     except KeyboardInterrupt:
+        progress.close()
         if all(np.isfinite(weight.numpy()).all() for weight in gan.weights):
-            logging.info("Interrupted; saved as %s", checkpoints.act())
+            logging.info("Saved as %s; the same command goes on from there", checkpoints.act())
         raise
     finally:
         progress.close()
     if callbacks.current_step(gan) > first:
         checkpoints.act()
     else:
-        logging.info("Nothing left to train: %s is at step %s of %s", workdir, first, total)
+        logging.info("%s is finished at step %s; --epochs or --steps give more", workdir, first)
     card = {
         "name": recipe.name,
         "dataset": info.dataset,

@@ -14,7 +14,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yield a file beside `path` to write; rename it into place, or delete it on failure."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # what the user named, not what is beside it
+        raise
     os.close(handle)
     temporary = pathlib.Path(name)
     temporary.chmod(0o666 & ~_umask())  # mkstemp's files are private; open()'s are not

@@ -17,7 +17,9 @@ from keras_gan.interfaces import Sampler, UserError
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_values=FLAGS)
-flags.DEFINE_integer("n", 64, "How many images.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "n", 64, "How many images.", lower_bound=1, upper_bound=10**6, flag_values=FLAGS
+)
 flags.DEFINE_integer(
     "seed", 0, "Of the noise.", lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS
 )
@@ -26,10 +28,6 @@ flags.DEFINE_string("out", "samples.png", "A .png or .npz file.", flag_values=FL
 
 def load(model: str | None, workdir: str | None) -> Sampler:
     """Load what --model or --workdir names."""
-    if (model is None) == (workdir is None):
-        raise UserError(
-            "Expected either --model or --workdir; received both or neither. Try --help."
-        )
     if model is not None:
         from keras_gan.export import load_sampler
 
@@ -43,6 +41,7 @@ def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
     import numpy as np
 
+    cli.expect_one_of(values, "model", "workdir")
     out = pathlib.Path(values.out)
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"Expected --out to end in .png or .npz; received --out={values.out}.")

@@ -34,11 +34,15 @@ _string("recipe", None, f"One of {', '.join(recipes.RECIPES)}; the data set's ow
 flags.DEFINE_multi_string(
     "set", [], "key=value of the recipe, as in d_optimizer.learning_rate=1e-4.", flag_values=FLAGS
 )
-_integer("steps", "Generator steps in total.")
-_integer("epochs", "Passes over the training images in total.")
+_integer("steps", "Generator steps in total (default: the recipe's).")
+_integer("epochs", "Passes over the training images in total (default: the recipe's).")
 _integer("seed", "Of weights, noise, masks and order.", lower_bound=0)
 _string("workdir", None, "Checkpoints, logs and samples (default: runs/NAME).")
-_string("export_dir", None, "Versions of the exported generator (default: saved_models/NAME).")
+_string(
+    "export_dir",
+    None,
+    "Versions of the exported generator (default: saved_models/ and the work directory's name).",
+)
 _string("examples", None, "A folder written by pipelines.preprocess; made if not given.")
 _string("examples_root", "data", "Where preprocessed data sets are kept.")
 _string("data_dir", None, "Prepared TensorFlow Datasets (default: TFDS's own folder).")
@@ -67,7 +71,8 @@ def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
     recipe = recipe_from(values)
     workdir = values.workdir or f"runs/{recipe.name}"
-    export_dir = values.export_dir or f"saved_models/{recipe.name}"
+    # Named after the work directory: an experiment never becomes another run's newest version.
+    export_dir = values.export_dir or f"saved_models/{pathlib.Path(workdir).resolve().name}"
     for folder in (workdir, export_dir, values.examples_root):
         cli.expect_writable(folder)
 

@@ -13,6 +13,7 @@ import difflib
 import functools
 import gzip
 import hashlib
+import io
 import pathlib
 import re
 import sys
@@ -236,8 +237,12 @@ def _prepare(builder: Any, manual_dir: str | None) -> None:
         extract_dir=root / "extracted" / builder.name,
         try_download_gcs=False,
     )
+    local = bool(expected) and not missing
+    if local:
+        tfds.disable_progress_bar()
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # a command's output is its result alone
+        # TFDS prints what it downloads. A command's output is its result alone.
+        with contextlib.redirect_stdout(io.StringIO() if local else sys.stderr):
             builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
     except (
         AssertionError,

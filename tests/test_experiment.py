@@ -227,6 +227,6 @@ def test_progress_writes_plain_lines_without_a_terminal(monkeypatch, caplog):
     logs = {"d_loss": 1.25, "g_loss": 0.5, "d_real": 0.75, "d_fake": 0.125}
     progress.on_train_batch_end(49, logs)
     assert lines[0].startswith("Epoch 1/3, step 150/400, ")
-    assert lines[0].endswith("left, d_loss 1.250, g_loss 0.500, D(x) 0.750, D(G(z)) 0.125")
+    assert lines[0].endswith("left, d_loss 1.25, g_loss 0.50, D(x) 0.75, D(G(z)) 0.12")
     progress.on_train_batch_end(50, logs)
     assert lines[1].startswith("Epoch 2/3, step 151/400, ")

@@ -65,6 +65,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_errors_name_the_users_file(tmp_path):
+    with pytest.raises(IsADirectoryError) as error, files.replacing(tmp_path):
+        pytest.fail("began to write")
+    assert error.value.filename == str(tmp_path)
+
+
 def test_a_failed_folder_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), files.new_folder(tmp_path / "folder") as temporary:
         (temporary / "half").touch()

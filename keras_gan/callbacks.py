@@ -49,7 +49,7 @@ class Progress(keras.callbacks.Callback):
         self._bar = tqdm(
             total=total_steps,
             initial=first_step,
-            unit="",
+            unit=" step" if columns >= 110 else "",
             ncols=columns,
             disable=not sys.stderr.isatty(),
             bar_format=WIDE if columns >= 110 else NARROW,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import run_module
+from tests.conftest import ROOT, run_module
 
 SMALL = [
     "--set=network.generator_units=32",
@@ -107,6 +107,18 @@ def test_a_folder_that_is_no_export_exits_with_2(trained):
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("error: Expected an export")
     assert not (folder / "samples.png").exists()
+
+
+def test_the_readmes_own_code_runs(tmp_path, mnist_examples, monkeypatch):
+    text = (ROOT / "README.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnist").symlink_to(mnist_examples)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code.replace("steps_per_epoch=500", "steps_per_epoch=5"), names)
+    assert names["images"].shape == (64, 28, 28, 1)
+    assert (tmp_path / "gan.keras").is_file()
 
 
 def test_cifar10_is_the_same_command(tmp_path, real_data):

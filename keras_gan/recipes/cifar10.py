@@ -1,6 +1,9 @@
 """CIFAR-10 with a convolutional pair small enough to train on a CPU.
 
-python -m keras_gan.train --dataset=cifar10
+    python -m keras_gan.train --dataset=cifar10
+
+Expected: 6,250 steps in about nine minutes on two cores; colours and blobs of objects, not yet
+objects. It is a start that runs anywhere, not a result.
 """
 
 from keras_gan.config import DCGAN, Optimizer, Recipe
@@ -14,8 +17,8 @@ RECIPE = Recipe(
     network=DCGAN(filters=16),
     update="alternating",
     batch_size=64,
-    r1=0.1,
-    d_optimizer=Optimizer("adam", 2e-4),
+    r1=0.01,
+    d_optimizer=Optimizer("adam", 5e-4),
     g_optimizer=Optimizer("adam", 2e-4),
     ema_decay=0.999,
     epochs=10,

@@ -2,7 +2,7 @@
 
     python -m keras_gan.train --dataset=cifar10
 
-Expected: 6,250 steps in about nine minutes on two cores; colours and blobs of objects, not yet
+Expected: 6,250 steps in about nine minutes on two cores; blobs in its colours, not yet
 objects. It is a start that runs anywhere, not a result.
 """
 

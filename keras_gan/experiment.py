@@ -115,10 +115,6 @@ def train(
         info, batch_size=recipe.batch_size, d_steps=recipe.d_steps
     )
     total = recipe.total_steps(info.counts["train"])
-    if total < 1:
-        raise UserError(
-            f"Expected at least one step; received epochs={recipe.epochs}, steps={recipe.steps}."
-        )
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
     workdirs.claim(workdir, recipe, info, examples)

@@ -3,8 +3,8 @@
     python -m keras_gan.train --recipe=mnist_paper
 
 Goodfellow et al. 2014, Table 1: Parzen log-likelihood 225 +- 2. The configuration has no stopping
-rule ("stopped by hand"); the 250 epochs are those over which its momentum rises. The moving average,
-which the paper does not have, changes nothing in training: `evaluate --live` judges without it.
+rule ("stopped by hand"); the 250 epochs are those over which its momentum rises. The moving
+average is ours; it changes nothing in training, and `evaluate --live` judges without it.
 """
 
 from keras_gan.config import MaxoutMLP, Optimizer, Recipe

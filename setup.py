@@ -22,7 +22,12 @@ setup(
     packages=find_packages(include=["keras_gan", "keras_gan.*", "pipelines", "pipelines.*"]),
     package_data={
         "keras_gan": ["py.typed"],
-        "pipelines": ["py.typed", "originals/mnist/*.gz", "originals/mnist/NOTICE"],
+        "pipelines": [
+            "py.typed",
+            "originals/mnist/*.gz",
+            "originals/mnist/NOTICE",
+            "schemas/*.pbtxt",
+        ],
     },
     install_requires=[
         "absl-py>=2.1",
@@ -32,10 +37,13 @@ setup(
         "keras>=3.15",
         "numpy>=2.1",
         "pillow>=11",
+        "protobuf>=5",
         "requests>=2.31",
+        "scipy>=1.14",
         "tensorboard>=2.20",
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.10",
+        "tensorflow-metadata>=1.17",
         "tqdm>=4.66",
     ],
     extras_require={
@@ -55,6 +63,7 @@ setup(
             "keras-gan-evaluate = keras_gan.evaluate:run",
             "keras-gan-sample = keras_gan.sample:run",
             "keras-gan-preprocess = pipelines.preprocess:run",
+            "keras-gan-verify = pipelines.verify:run",
         ]
     },
     classifiers=[

@@ -37,10 +37,12 @@ _USER_ERRNOS = {
 
 
 def run(
-    main: Callable[[flags.FlagValues], None],
+    main: Callable[..., None],
     values: flags.FlagValues,
     doc: str,
     argv: Sequence[str] | None = None,
+    *,
+    pass_on: bool = False,
 ) -> int:
     """Parse `argv` into `values`, call `main(values)` and return the exit code.
 
@@ -49,6 +51,7 @@ def run(
         values: the command's own flags.
         doc: the command's documentation, shown by `--help`.
         argv: program name and arguments; `sys.argv` when None.
+        pass_on: whether `main` takes what is no flag of its own as a second argument.
 
     Returns:
         0 on success, 2 on bad input, 130 when interrupted.
@@ -59,15 +62,15 @@ def run(
         return 0
     _log_plainly()
     try:
-        extra = values(argv)[1:]
-        if extra:
-            raise UserError(
-                f"Expected flags of the form --name=value; received {extra[0]!r}. Try --help."
-            )
+        if pass_on:
+            values.set_gnu_getopt(True)
+        extra = values(argv, known_only=pass_on)[1:]
+        if not pass_on:
+            expect_flags(extra)
         for name in values:
             if str(values[name].value).startswith("~/"):  # shells leave it alone behind --flag=
                 values[name].value = str(pathlib.Path(values[name].value).expanduser())
-        main(values)
+        main(values, *([extra] if pass_on else []))
     except (flags.Error, UserError) as error:
         return _fail(str(error))
     except OSError as error:
@@ -84,6 +87,14 @@ def run(
         print("\nInterrupted.", file=sys.stderr)  # noqa: T201
         return 130
     return 0
+
+
+def expect_flags(arguments: Sequence[str]) -> None:
+    """Fail if the first of some arguments is no flag."""
+    if arguments and not arguments[0].startswith("-"):
+        raise UserError(
+            f"Expected flags of the form --name=value; received {arguments[0]!r}. Try --help."
+        )
 
 
 def expect_one_of(values: flags.FlagValues, first: str, second: str) -> None:

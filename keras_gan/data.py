@@ -60,7 +60,9 @@ def train_dataset(
             tf.constant(files), (tf.constant(seed, tf.int64), number)
         )
         shards = tf.data.Dataset.from_tensor_slices(order).interleave(
-            tf.data.TFRecordDataset, cycle_length=4, block_length=16
+            lambda file: tf.data.TFRecordDataset(file, info.compression),
+            cycle_length=4,
+            block_length=16,
         )
         batches = shards.shuffle(buffer, seed=epoch_seed).batch(rows, drop_remainder=True)
         done = tf.cast(number == first_step // steps, tf.int64) * (first_step % steps)
@@ -93,7 +95,7 @@ def load_split(root: str | os.PathLike[str], split: str, limit: int | None = Non
         known = ", ".join(name for name, count in info.counts.items() if count)
         raise UserError(f"Expected a split of {info.dataset} ({known}); received split={split!r}.")
     files = [str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == split]
-    dataset = tf.data.TFRecordDataset(files)
+    dataset = tf.data.TFRecordDataset(files, info.compression)
     if limit is not None:
         dataset = dataset.take(limit)
     batches = dataset.batch(1000).map(lambda batch: _parse(batch, info, False))

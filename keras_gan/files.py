@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import fcntl
+import glob
 import os
 import pathlib
 import shutil
@@ -42,13 +44,33 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
+    _delete_abandoned(path)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     temporary.chmod(0o777 & ~_umask())
+    with _held(temporary):
+        try:
+            yield temporary
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _delete_abandoned(path: pathlib.Path) -> None:
+    """Delete what killed processes left beside `path`; the living hold theirs."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*/"):
+        with contextlib.suppress(OSError), _held(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: pathlib.Path) -> Iterator[None]:
+    """Hold a folder for this process; `BlockingIOError` if another one does."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        yield temporary
-        temporary.rename(path)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)  # which lets go
 
 
 def _umask() -> int:

@@ -1,15 +1,31 @@
-"""The only place pixels are rescaled: uint8 [0, 255] <-> float32 [0, 1], grids, sizes, files."""
+"""The only place pixels are made and rescaled: files, sizes, uint8 <-> float32 [0, 1], grids."""
 
+import io
 import math
 import os
+import warnings
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_gan.files import replacing
 
 WHITE = 255
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+FITS = ("crop", "pad", "stretch")
+
+# A file's header is believed only so far: 16,000 x 16,000 pixels fit into a PNG of 750 kB.
+MAX_PIXELS = 2**26
+MIN_SIDE = 4
+MAX_ASPECT = 32
+
+# Pillow reports odd but readable files this way; what cannot be read is a BadImage.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class BadImage(ValueError):  # noqa: N818
+    """A file that is no image to train on; the text is the reason."""
 
 
 def to_float(images: Any) -> Any:
@@ -26,25 +42,96 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(images, 0.0, 1.0) * WHITE).astype(np.uint8)
 
 
-def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Crop the centre square of a uint8 [H, W, C] image and resize it, antialiased, to `size`.
+def decode(data: bytes) -> Image.Image:
+    """Read a PNG, JPEG, WebP, BMP or GIF (its first frame) as people see it, in 8 bits.
+
+    It is turned as its EXIF data say and laid on white where it is transparent.
 
     Args:
-        image: uint8 [H, W, C], C of 1 or 3.
-        size: the side of the result in pixels.
+        data: the file's content.
 
     Returns:
-        uint8 [size, size, C].
+        A picture of mode "L" or "RGB".
+
+    Raises:
+        BadImage: if it is none of these, is cut short or damaged, or has absurd dimensions.
     """
-    height, width, channels = image.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = image[top : top + side, left : left + side]
-    if side == size:
-        return square
-    picture = Image.fromarray(square[..., 0] if channels == 1 else square)
-    resized = np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
-    return resized.reshape(size, size, channels)
+    if not data:
+        raise BadImage("an empty file")
+    picture = _open(data)
+    width, height = picture.size
+    size = f"{width} x {height} pixels"
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"too large: {size}, more than {MAX_PIXELS:,} in all")
+    if min(width, height) < MIN_SIDE:
+        raise BadImage(f"too small: {size}, less than {MIN_SIDE} a side")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise BadImage(f"too long: {size}, sides of more than {MAX_ASPECT} to 1")
+    try:
+        picture.load()
+        return _eight_bit(ImageOps.exif_transpose(picture))
+    except Exception as error:  # damaged bytes raise whatever the decoder was doing
+        raise BadImage(f"damaged: {error or type(error).__name__}") from error
+
+
+def is_grey(data: bytes) -> bool:
+    """Say by a file's header whether it is a grey image.
+
+    Raises:
+        BadImage: if it is no image.
+    """
+    return _open(data).mode in ("1", "L", "LA") or _open(data).mode.startswith("I;16")
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read a file's header."""
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise BadImage("not a PNG, JPEG, WebP, BMP or GIF image") from None
+    except Exception as error:
+        raise BadImage(f"damaged: {error or type(error).__name__}") from error
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Bring a loaded picture of any mode to "L" or "RGB"."""
+    if picture.mode.startswith("I;16"):  # convert("L") would clip at 255
+        wide = np.asarray(picture).astype(np.uint32)
+        return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    grey = picture.mode in ("1", "L", "LA", "La")
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, (WHITE, WHITE, WHITE, WHITE))
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    return picture.convert("L" if grey else "RGB")
+
+
+def fit(picture: Image.Image, size: int, how: str = "crop") -> Image.Image:
+    """Bring a picture to size x size pixels, antialiased.
+
+    Args:
+        picture: of mode "L" or "RGB".
+        size: the side of the result in pixels.
+        how: "crop" cuts out the centre square, "pad" adds white, "stretch" changes proportions.
+    """
+    width, height = picture.size
+    if (width, height) == (size, size):
+        return picture
+    if how == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        picture = picture.crop((left, top, left + side, top + side))
+    elif how == "pad":
+        side = max(width, height)
+        canvas = Image.new(picture.mode, (side, side), "white")
+        canvas.paste(picture, ((side - width) // 2, (side - height) // 2))
+        picture = canvas
+    return picture.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def pixels(picture: Image.Image, channels: int) -> np.ndarray:
+    """Return a picture's pixels, uint8 [H, W, channels]; channels of 1 (grey) or 3."""
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    return np.asarray(picture).reshape(picture.height, picture.width, channels)
 
 
 def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:

@@ -1,11 +1,13 @@
 """The contract between preprocessing and training: what a record and a data folder hold.
 
-A data folder holds TFRecord shards of `tf.train.Example`, `statistics.npz` and, written last,
-`dataset_info.json`. A folder without that last file is not finished and is refused.
+A data folder holds TFRecord shards of `tf.train.Example`, statistics, the schema they were checked
+against, lists of what was left out and, written last, `dataset_info.json`. A folder without that
+last file is not finished, or was found wanting, and is refused.
 """
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -14,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_gan.files import replacing
 from keras_gan.interfaces import UserError
 
 INFO_FILE = "dataset_info.json"
+UNBLESSED_FILE = "unblessed.json"
 STATISTICS_FILE = "statistics.npz"
-FORMAT_VERSION = 2
+SCHEMA_FILE = "schema.pbtxt"
+FORMAT_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,7 @@ class DatasetInfo:
         source: what the images were read from and how: version, files, checksums.
         parameters: the flags that decide the content.
         versions: of the packages that wrote it.
+        quality: what was read, left out, found wrong and accepted, and the schema's hash.
         format_version: of this contract.
     """
 
@@ -57,6 +61,7 @@ class DatasetInfo:
     source: dict[str, Any]
     parameters: dict[str, Any]
     versions: dict[str, str]
+    quality: dict[str, Any] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     @property
@@ -65,20 +70,29 @@ class DatasetInfo:
         lines = sorted(f"{shard.name} {shard.sha256}" for shard in self.shards)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write `dataset_info.json`; this declares the folder finished."""
-        with replacing(pathlib.Path(folder) / INFO_FILE) as temporary:
-            data = dataclasses.asdict(self) | {"data_hash": self.data_hash}
-            temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n")
+    @property
+    def compression(self) -> str:
+        """What TensorFlow calls the shards' compression."""
+        return "GZIP" if any(shard.name.endswith(".gz") for shard in self.shards) else ""
+
+    def to_json(self) -> str:
+        """Write it as `dataset_info.json` has it."""
+        data = dataclasses.asdict(self) | {"data_hash": self.data_hash}
+        return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
     @staticmethod
-    def read(folder: str | os.PathLike[str]) -> "DatasetInfo":
+    def read(folder: str | os.PathLike[str], name: str = INFO_FILE) -> "DatasetInfo":
         """Read a finished data folder's description.
 
         Raises:
-            UserError: if the folder is missing, unfinished or of another format.
+            UserError: if the folder is missing, unfinished, unblessed or of another format.
         """
-        path = pathlib.Path(folder) / INFO_FILE
+        path = pathlib.Path(folder) / name
+        if name == INFO_FILE and path.with_name(UNBLESSED_FILE).is_file():
+            raise UserError(
+                f"Expected data without anomalies; received {folder}, which has some. Try the "
+                "command that made it again: it lists them, and says how to accept them."
+            )
         if not path.is_file():
             raise UserError(
                 f"Expected a finished data folder, with {INFO_FILE} in it; received {folder}. "
@@ -143,23 +157,19 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_statistics(folder: str | os.PathLike[str], statistics: dict[str, np.ndarray]) -> None:
-    """Write the training split's statistics: `pixel_mean`, [H, W, C] in [0, 1], and more."""
-    with (
-        replacing(pathlib.Path(folder) / STATISTICS_FILE) as temporary,
-        temporary.open("wb") as file,
-    ):
-        np.savez(file, **statistics)  # type: ignore[arg-type]
+def split_statistics(split: str) -> str:
+    """Name a split's statistics in a data folder, as TFX does."""
+    return f"statistics/Split-{split}/FeatureStats.pb"
 
 
 def read_statistics(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read what `write_statistics` wrote."""
+    """Read the training split's statistics: `pixel_mean`, [H, W, C] in [0, 1], and more."""
     with np.load(pathlib.Path(folder) / STATISTICS_FILE, allow_pickle=False) as file:
         return dict(file)
 
 
 def encode(image: np.ndarray, label: int | None) -> bytes:
-    """Serialise one example.
+    """Serialise one example, as `tf.train.Example` does, without TensorFlow.
 
     Args:
         image: uint8 [H, W, C].
@@ -168,13 +178,44 @@ def encode(image: np.ndarray, label: int | None) -> bytes:
     Returns:
         A `tf.train.Example` with `image` (raw bytes, row by row) and, if given, `label`.
     """
-    import tensorflow as tf
+    before, after = _around(image.size, label)
+    return b"".join((before, image.tobytes(), after))
 
-    feature = {"image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))}
+
+@functools.cache
+def _around(size: int, label: int | None) -> tuple[bytes, bytes]:
+    """Return the bytes of an Example before and after its `size` bytes of pixels."""
+
+    def field(content: bytes, more: int = 0) -> bytes:
+        """Write field 1, whose content is `content` and `more` bytes after it."""
+        return b"\x0a" + _varint(len(content) + more) + content
+
+    # Example{1: Features{1: entry{1: key, 2: Feature{1: BytesList{1: value}}}}}
+    value = field(b"", size)
+    entry = _entry(b"image", b"\x0a", len(value) + size) + value
+    image = b"\x0a" + _varint(len(entry) + size) + entry
+    after = b""
     if label is not None:
-        feature["label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+        # Feature{3: Int64List{1: packed numbers}}
+        numbers = field(_varint(label % 2**64))
+        after = field(_entry(b"label", b"\x1a", len(numbers)) + numbers)
+    return b"\x0a" + _varint(len(image) + size + len(after)) + image, after
+
+
+def _entry(key: bytes, kind: bytes, length: int) -> bytes:
+    """Start an entry of the map of features: its key and the headers of its list's content."""
+    values = kind + _varint(length)
+    feature = b"\x12" + _varint(len(values) + length) + values
+    return b"\x0a" + _varint(len(key)) + key + feature
+
+
+def _varint(number: int) -> bytes:
+    """Write a whole number as protocol buffers do: seven bits a byte, the lowest first."""
+    written = bytearray()
+    while number > 127:
+        written.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*written, number])
 
 
 def parse(serialized: Any, info: DatasetInfo, *, labels: bool) -> Any:

@@ -1,6 +1,7 @@
 """Train a generative adversarial network and export its generator.
 
     python -m keras_gan.train --dataset=mnist
+    python -m keras_gan.train --images=FOLDER
     python -m keras_gan.train --dataset=cifar10 --data_dir=PREPARED
     python -m keras_gan.train --recipe=mnist_paper --epochs=100 --set batch_size=50
 
@@ -14,9 +15,12 @@ import sys
 
 from absl import flags
 
-from keras_gan import cli, recipes
+from keras_gan import cli, recipes, records
 from keras_gan.config import Recipe
 from keras_gan.interfaces import UserError
+from pipelines.options import DEFAULT_SIZE, Options
+
+SOURCES = ("dataset", "images", "arrays")
 
 FLAGS = flags.FlagValues()
 
@@ -30,6 +34,8 @@ def _integer(name: str, text: str, lower_bound: int = 1) -> None:
 
 
 _string("dataset", None, "TensorFlow Datasets name: mnist, cifar10, ...")
+_string("images", None, "A folder of your own images, or a pattern.")
+_string("arrays", None, "Your own images in an .npz or .npy file.")
 _string("recipe", None, f"One of {', '.join(recipes.RECIPES)}; the data set's own if not given.")
 flags.DEFINE_multi_string(
     "set", [], "key=value of the recipe, as in d_optimizer.learning_rate=1e-4.", flag_values=FLAGS
@@ -49,9 +55,40 @@ _string("data_dir", None, "Prepared TensorFlow Datasets (default: TFDS's own fol
 _string("manual_dir", None, "The data set's original files.")
 
 
+def options_from(values: flags.FlagValues) -> Options:
+    """Say which data the flags name; only a recipe may be given instead."""
+    given = [f"--{name}={values[name].value}" for name in SOURCES if values[name].value]
+    if values.examples and (values.images or values.arrays):
+        given.append(f"--examples={values.examples}")
+    if len(given) > 1:
+        raise UserError(f"Expected one source of images; received {' and '.join(given)}.")
+    return Options(
+        values.dataset or "",
+        data_dir=values.data_dir,
+        manual_dir=values.manual_dir,
+        images=values.images,
+        arrays=values.arrays,
+        size=DEFAULT_SIZE if values.images else 0,
+    )
+
+
 def recipe_from(values: flags.FlagValues) -> Recipe:
     """Make the recipe that the flags describe, checked."""
-    recipe = recipes.get_recipe(values.recipe, values.dataset)
+    options = options_from(values)
+    if values.images or values.arrays:
+        recipe = recipes.get_recipe(values.recipe, None, options.title)
+        recipe = dataclasses.replace(recipe, image_size=options.size, validation="hash:0.1")
+    elif values.examples and not (values.dataset or values.recipe):
+        info = records.DatasetInfo.read(values.examples)
+        dataset = info.parameters.get("dataset")
+        recipe = recipes.get_recipe(None, dataset or None, None if dataset else info.dataset)
+        recipe = dataclasses.replace(
+            recipe,
+            image_size=info.parameters["size"],
+            validation=info.parameters["validation"],
+        )
+    else:
+        recipe = recipes.get_recipe(values.recipe, values.dataset)
     recipe = recipe.with_overrides(values.set)
     if values.steps and values.epochs:
         raise UserError(
@@ -80,12 +117,11 @@ def main(values: flags.FlagValues) -> None:
     from pipelines import preprocess
 
     examples = values.examples or preprocess.ensure(
-        preprocess.Options(
-            recipe.dataset,
-            recipe.validation,
-            recipe.image_size,
-            values.data_dir,
-            values.manual_dir,
+        dataclasses.replace(
+            options_from(values),
+            dataset=recipe.dataset,
+            validation=recipe.validation,
+            size=recipe.image_size,
         ),
         values.examples_root,
     )

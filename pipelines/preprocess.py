@@ -1,199 +1,341 @@
-"""Prepare a data set for training: TFRecord shards, statistics and a description, with Apache Beam.
+"""Prepare images for training: TFRecord shards, statistics and a description, with Apache Beam.
 
-    python -m pipelines.preprocess --dataset=mnist --out=DIR
-    python -m pipelines.preprocess --dataset=cifar10 --data_dir=PREPARED --out=DIR
-    python -m pipelines.preprocess --dataset=cifar10 --manual_dir=ORIGINALS --out=DIR
+    python -m pipelines.preprocess --images=FOLDER [--size=64]
+    python -m pipelines.preprocess --dataset=mnist
+    python -m pipelines.preprocess --dataset=cifar10 --manual_dir=ORIGINALS
+    python -m pipelines.preprocess --arrays=FILE.npz
 
-The source's test split stays test; --validation says what is held out of its training images. The
-folder appears whole, with dataset_info.json in it, or not at all.
+Exact duplicates are left out, what is no image is set aside, and the result is checked against a
+schema; what was found is listed in the folder. The folder appears whole or not at all, and training
+takes it only if nothing was wrong or --allow accepts it. Other flags are Apache Beam's: --runner,
+--direct_num_workers, ...
 """
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from absl import flags, logging
 
-from keras_gan import cli, config, files, recipes, records, version
+from keras_gan import cli, config, images, recipes, records, version
 from keras_gan.interfaces import UserError
+from pipelines import sources, storage
+from pipelines.options import COMPRESSIONS, DEFAULT_SIZE, Checks, Options
+from pipelines.sources.source import Source
 
-RECORDED_VERSIONS = ("apache-beam", "tensorflow", "tensorflow-datasets")
-USED_SPLITS = ("train", "validation", "test")
+RECORDED_VERSIONS = ("apache-beam", "numpy", "pillow", "tensorflow", "tensorflow-datasets")
+ROOT = "data"
+LISTS = {
+    "rejected": ("name", "reason"),
+    "duplicates": ("name", "split", "class", "same_as", "its_split", "its_class"),
+}
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("dataset", None, "TensorFlow Datasets name.", flag_values=FLAGS)
-flags.DEFINE_string("out", None, "Folder to write; it must not exist.", flag_values=FLAGS)
-flags.DEFINE_string("data_dir", None, "Prepared TFDS data sets.", flag_values=FLAGS)
-flags.DEFINE_string("manual_dir", None, "The data set's original files.", flag_values=FLAGS)
-flags.DEFINE_string(
+
+
+def _string(name: str, default: str | None, text: str) -> None:
+    flags.DEFINE_string(name, default, text, flag_values=FLAGS)
+
+
+_string(
+    "images", None, "Folder of PNG, JPEG, WebP, BMP or GIF files, or a pattern; also gs://, ..."
+)
+_string("dataset", None, "TensorFlow Datasets name, as in cifar10 or NAME/CONFIG.")
+_string("arrays", None, "An .npz or .npy file of images, or the Toronto Face Database's .mat.")
+_string("labels", None, "An .npy file of class numbers for --arrays.")
+_string("out", None, "Folder to write (default: data/ and a name of its own).")
+_string("data_dir", None, "Prepared TensorFlow Datasets (default: TFDS's own folder).")
+_string("manual_dir", None, "A TFDS data set's original files.")
+_string("splits", "", "Which of the source's splits to use: train=NAME,validation=NAME,test=NAME.")
+_string(
     "validation",
     None,
     "Training images to hold out where the source has no validation split: last:N, hash:SHARE or "
-    "none; the data set's recipe decides if not given.",
-    flag_values=FLAGS,
+    "none (default: the data set's recipe's, or hash:0.1).",
 )
+_string("test", "none", "The same for a test split: hash:SHARE or none.")
 flags.DEFINE_integer(
     "size",
-    0,
-    "Crop to a square and resize to this side; 0 keeps.",
+    None,
+    "Side that images are brought to; 0 keeps (default: 64 for --images, else 0).",
     lower_bound=0,
     flag_values=FLAGS,
 )
-flags.DEFINE_string("runner", None, "Beam runner; in this process if not given.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "fit", "crop", images.FITS, "How an image becomes square: crop, pad (white) or stretch.",
+    flag_values=FLAGS,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "channels", 0, "1 for grey, 3 for colour; 0 keeps the source's.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "fold", 0, "Which of a .mat file's folds to use.", lower_bound=0, flag_values=FLAGS
+)
+flags.DEFINE_enum("compression", "none", COMPRESSIONS, "Of the shards.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "shard_mb", 32, "Mebibytes of pixels in a shard.", lower_bound=1, flag_values=FLAGS
+)
+flags.DEFINE_float(
+    "max_rejected",
+    0.01,
+    "Share of files that may be no images before the run is stopped.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+    flag_values=FLAGS,
+)
+_string("schema", None, "Schema to check against (default: the data set's own, or inferred).")
+_string("baseline", None, "Earlier data folder whose classes and brightness should not differ.")
+flags.DEFINE_float(
+    "patience",
+    60.0,
+    "Seconds without progress before a --runner's workers are given up; 0 for no end.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_list("allow", [], "Names of anomalies to accept.", flag_values=FLAGS)
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What decides the content of a data folder.
-
-    Args:
-        dataset: TensorFlow Datasets name.
-        validation: "last:N", "hash:SHARE" or "none".
-        size: side that images are brought to; 0 keeps their own.
-        data_dir: folder with prepared data sets.
-        manual_dir: folder with original files.
-    """
-
-    dataset: str
-    validation: str = "hash:0.1"
-    size: int = 0
-    data_dir: str | None = None
-    manual_dir: str | None = None
-
-    def __post_init__(self) -> None:
-        """Make folders absolute: the same place always has the same name."""
-        for name in ("data_dir", "manual_dir"):
-            folder = getattr(self, name)
-            if folder is not None:
-                object.__setattr__(self, name, str(pathlib.Path(folder).resolve()))
-
-    def folder_name(self) -> str:
-        """Name the folder after what decides its content, so that no two ever mix."""
-        content = json.dumps([dataclasses.astuple(self), records.FORMAT_VERSION])
-        name = self.dataset.replace("/", "_").replace(":", "_")
-        return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-
-
-def ensure(options: Options, root: str | os.PathLike[str]) -> pathlib.Path:
+def ensure(
+    options: Options,
+    root: str | os.PathLike[str],
+    checks: Checks | None = None,
+    beam_flags: Sequence[str] = (),
+) -> pathlib.Path:
     """Return the data folder below `root` for these options; preprocess if it is not there."""
-    folder = pathlib.Path(root) / options.folder_name()
+    folder = _folder(options, root)
     if not (folder / records.INFO_FILE).is_file():
-        preprocess(options, folder)
+        source = sources.open_source(options)  # may prepare it first, which changes its fingerprint
+        folder = _folder(options, root)
+        if not (folder / records.INFO_FILE).is_file():
+            preprocess(options, folder, checks, beam_flags, source)
     return folder
 
 
+def _folder(options: Options, root: str | os.PathLike[str]) -> pathlib.Path:
+    return pathlib.Path(root) / options.folder_name(sources.fingerprint(options))
+
+
 def preprocess(
-    options: Options, out: str | os.PathLike[str], runner: str | None = None
+    options: Options,
+    out: str | os.PathLike[str],
+    checks: Checks | None = None,
+    beam_flags: Sequence[str] = (),
+    source: Source | None = None,
 ) -> records.DatasetInfo:
     """Run the pipeline and return the description of the folder it wrote.
 
     Args:
         options: what to read, and how.
-        out: the folder to write.
-        runner: a Beam runner's name; None runs in this process.
+        out: the folder to write; one that was not accepted before is checked again, or replaced
+            if it holds other images.
+        checks: what the result must pass.
+        beam_flags: Apache Beam's own flags; without any it runs in this process.
+        source: what `sources.open_source(options)` gave, if it is open already.
 
     Raises:
-        UserError: if the data set does not exist, cannot be had, or does not fit the options.
+        UserError: if the source does not exist, cannot be had, does not fit the options, or has
+            anomalies that are not accepted.
     """
-    kind, amount = config.validation_rule(options.validation)
+    checks = checks or Checks()
+    # Beam takes seconds to import: mistakes in the flags are found before.
+    from pipelines import blessing, runners, transforms
+    from pipelines.sources.source import plan_blocks
 
-    # Beam and TensorFlow take seconds to import: mistakes in the flags are found before.
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-    from pipelines import sources, transforms
-
+    blessing.expect_possible(options, checks)
     start = time.monotonic()
-    source = sources.open_tfds(
-        options.dataset,
-        data_dir=options.data_dir,
-        manual_dir=options.manual_dir,
-        size=options.size,
-    )
-    splits = {name: count for name, count in source.splits.items() if name in USED_SPLITS}
-    if not splits.get("train"):
-        raise UserError(
-            f"Expected a training split; received {options.dataset} with "
-            f"{', '.join(source.splits)}."
+    source = source or sources.open_source(options)
+    fingerprint = sources.fingerprint(options)
+    _expect_enough_to_hold_out(options, source.splits)
+    unblessed = pathlib.Path(out) / records.UNBLESSED_FILE
+    if unblessed.is_file():
+        info = records.DatasetInfo.read(out, records.UNBLESSED_FILE)
+        if (info.quality["fingerprint"], info.parameters) == (fingerprint, options.parameters()):
+            logging.info("Checking %s again", out)
+            return blessing.expect_blessed(*blessing.judge(info, options, checks, str(out)), out)
+        storage.delete_folder(str(out))
+
+    images_read = sum(source.splits.values())
+    blocks = plan_blocks(source, options.shard_mb * 2**20)
+    logging.info("Preprocessing %s: %s images", source.name, f"{images_read:,}")
+    with storage.new_folder(str(out)) as folder:
+        chain = transforms.Preprocess(
+            source, folder, options.validation, options.test, options.compression
         )
-    if kind == "last" and amount >= splits["train"]:
+        runners.run(
+            lambda root: chain.expand(root, blocks),
+            folder,
+            images_read,
+            beam_flags,
+            checks.patience,
+        )
+        summary = json.loads(storage.read(transforms.in_work(folder, "summary.json")))
+        _expect_all(summary, images_read)
+        for name, columns in LISTS.items():
+            _collect(folder, name, columns, len(blocks))
+        _expect_training_images(summary, folder, options)
+        storage.delete_folder(transforms.in_work(folder))
+        info = records.DatasetInfo(
+            dataset=source.name,
+            image_shape=source.image_shape,
+            classes=source.classes,
+            counts=summary["counts"],
+            shards=tuple(records.Shard(**shard) for shard in summary["shards"]),
+            source=source.describe(),
+            parameters=options.parameters(),
+            versions={
+                "keras_gan": version.__version__,
+                **{name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
+            },
+            quality={
+                "read": images_read,
+                "fingerprint": fingerprint,
+                **{name: summary[name] for name in ("rejected", "duplicates", "conflicts")},
+                "overlap": summary["overlap"],
+            },
+        )
+        info, refused = blessing.judge(info, options, checks, folder)
+    seconds = time.monotonic() - start
+    logging.info(
+        "Preprocessed %s images in %.1f s, %s/s: %s; %s duplicates left out, %s rejected",
+        f"{images_read:,}",
+        seconds,
+        f"{images_read / seconds:,.0f}",
+        ", ".join(f"{split} {count:,}" for split, count in info.counts.items()),
+        f"{summary['duplicates']:,}",
+        f"{summary['rejected']:,}",
+    )
+    return blessing.expect_blessed(info, refused, out)
+
+
+def _expect_enough_to_hold_out(options: Options, splits: dict[str, int]) -> None:
+    kind, amount = config.validation_rule(options.validation)
+    if kind == "last" and "validation" not in splits and amount >= splits["train"]:
         raise UserError(
             f"Expected validation=last:N with N below the {splits['train']} training images; "
             f"received validation={options.validation!r}."
         )
-    logging.info("Preprocessing %s: %s images", source.name, f"{sum(splits.values()):,}")
-    info = records.DatasetInfo(
-        dataset=source.name,
-        image_shape=source.image_shape,
-        classes=source.classes,
-        counts={},
-        shards=(),
-        source=source.describe(),
-        parameters=dataclasses.asdict(options),
-        versions={
-            "keras_gan": version.__version__,
-            **{name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
-        },
-    )
-    with files.new_folder(out) as folder:
-        # Beam's unnamed default would look for a runner on the web.
-        with beam.Pipeline(runner=runner or FnApiRunner(), options=PipelineOptions([])) as pipeline:
-            _ = (
-                pipeline
-                | "Plan" >> beam.Create(transforms.plan_blocks(splits, source.image_shape))
-                | "Spread" >> beam.Reshuffle()
-                | "Read" >> beam.ParDo(transforms.ReadBlock(source))
-                | "Split" >> beam.ParDo(transforms.AssignSplits(options.validation, splits))
-                | "Write" >> beam.ParDo(transforms.WriteShard(str(folder)))
-                | "Summarise" >> beam.CombineGlobally(transforms.Summarise())
-                | "Finish" >> beam.ParDo(transforms.Finish(str(folder), info))
-            )
-        info = records.DatasetInfo.read(folder)
-        if not info.counts.get("train"):
-            raise UserError(
-                f"Expected some images to train on; received {info.counts} after "
-                f"validation={options.validation!r}. Try validation=none."
-            )
-        if sum(info.counts.values()) != sum(splits.values()):
-            raise RuntimeError(f"Expected {splits} to be written; received {info.counts}.")
-    seconds = time.monotonic() - start
-    logging.info(
-        "Preprocessed %s images in %.1f s: %s",
-        f"{sum(info.counts.values()):,}",
-        seconds,
-        ", ".join(f"{split} {count:,}" for split, count in info.counts.items()),
-    )
-    return info
 
 
-def main(values: flags.FlagValues) -> None:
-    """Run the command with its parsed flags."""
-    for name in ("dataset", "out"):
-        if not values[name].value:
-            raise UserError(f"Expected --{name}; received none. Try --help.")
-    out = pathlib.Path(values.out)
-    cli.expect_writable(out.parent)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(
-            f"Expected --out to be a new or empty folder; received {values.out}. Try another."
+def _expect_all(summary: dict[str, Any], images_read: int) -> None:
+    """Check that nothing was lost on the way, whatever runner it was."""
+    written = sum(shard["count"] for shard in summary["shards"])
+    accounted = written + summary["duplicates"] + summary["rejected"]
+    if accounted != images_read or written != sum(summary["counts"].values()):
+        raise RuntimeError(
+            f"Expected all {images_read:,} images to be written, duplicates or rejected; received "
+            f"{written:,} + {summary['duplicates']:,} + {summary['rejected']:,}: the runner lost "
+            "some. Nothing was kept."
         )
-    cli.import_tensorflow()
-    validation = values.validation or recipes.get_recipe(None, values.dataset).validation
-    options = Options(values.dataset, validation, values.size, values.data_dir, values.manual_dir)
-    info = preprocess(options, values.out, values.runner)
-    print(f"{info.dataset}: {info.counts} in {values.out}")  # noqa: T201
-    print(f"Next: python -m keras_gan.train --dataset={values.dataset} --examples={values.out}")  # noqa: T201
+
+
+def _expect_training_images(summary: dict[str, Any], folder: str, options: Options) -> None:
+    if not summary["counts"].get("train"):
+        lines = storage.read(storage.join(folder, "rejected.tsv")).decode().splitlines()[1:4]
+        listed = "; ".join(line.replace("\t", ": ") for line in lines)
+        raise UserError(
+            f"Expected some images to train on; received {summary['counts'] or 'none'}, with "
+            f"{summary['rejected']} rejected{f' ({listed})' if listed else ''} and "
+            f"validation={options.validation!r}. Try validation=none, or other images."
+        )
+
+
+def _collect(folder: str, name: str, columns: tuple[str, ...], blocks: int) -> None:
+    """Put the blocks' lists together, in order."""
+    from pipelines import transforms
+
+    with storage.create(storage.join(folder, f"{name}.tsv")) as file:
+        file.write(transforms.tsv(*columns))
+        for index in range(blocks):
+            piece = transforms.in_work(folder, transforms.piece(name, index))
+            if storage.exists(piece):
+                file.write(storage.read(piece))
+
+
+def main(values: flags.FlagValues, beam_flags: list[str]) -> None:
+    """Run the command with its parsed flags."""
+    cli.expect_flags(beam_flags)
+    options = options_from(values)
+    checks = Checks(values.max_rejected, tuple(values.allow), values.baseline, values.patience)
+    from pipelines import blessing
+
+    blessing.expect_possible(options, checks)
+    if beam_flags:
+        from pipelines import runners
+
+        runners.expect_possible(beam_flags, FLAGS)
+    remote = storage.is_remote(values.out or "")
+    if not remote:
+        cli.expect_writable(values.out or ROOT)
+    if options.dataset:
+        cli.import_tensorflow()
+    if values.out:
+        folder = values.out.rstrip("/")
+        if not _finished(options, folder):
+            preprocess(options, folder, checks, beam_flags)
+    else:
+        folder = str(ensure(options, ROOT, checks, beam_flags))
+    print(f"Data:    {folder}    (rejected.tsv, duplicates.tsv: what was left out)")  # noqa: T201
+    if remote:
+        return
+    info = records.DatasetInfo.read(folder)
+    print(f"Images:  {info.image_shape}, {info.counts}")  # noqa: T201
+    print(f"Next:    python -m keras_gan.train --examples={folder}")  # noqa: T201
+
+
+def _finished(options: Options, folder: str) -> bool:
+    """Say whether a folder holds what the options ask for; refuse one that holds other things."""
+    path = pathlib.Path(folder)
+    if storage.is_remote(folder) or not path.exists() or (path / records.UNBLESSED_FILE).is_file():
+        return False
+    if not path.is_dir() or not (path / records.INFO_FILE).is_file():
+        if path.is_dir() and not any(path.iterdir()):
+            return False
+        raise UserError(
+            f"Expected --out to be a new or empty folder; received {folder}. Try another."
+        )
+    info = records.DatasetInfo.read(folder)
+    expected = {"fingerprint": sources.fingerprint(options), **options.parameters()}
+    received = {"fingerprint": info.quality.get("fingerprint"), **info.parameters}
+    changed = [key for key in expected if expected[key] != received.get(key)]
+    if changed:
+        raise UserError(
+            f"Expected --out to be new, or of the same images and flags; received {folder}, made "
+            f"with other {', '.join(changed)}. Try another --out, or none: each has a folder then."
+        )
+    info.verify(folder)
+    logging.info("%s is finished already: nothing to do", folder)
+    return True
+
+
+def options_from(values: flags.FlagValues) -> Options:
+    """Make the options that the flags describe, checked."""
+    given = [name for name in sources.KINDS if values[name].value]
+    if len(given) != 1:
+        raise UserError(
+            f"Expected one of {', '.join('--' + kind for kind in sources.KINDS)}; received "
+            f"{' and '.join('--' + name for name in given) or 'none'}. Try --help."
+        )
+    validation = values.validation
+    if validation is None:
+        known = recipes.get_recipe(None, values.dataset) if values.dataset else None
+        validation = known.validation if known else "hash:0.1"
+    size = values.size
+    if size is None:
+        size = DEFAULT_SIZE if values.images else 0
+    names = {field.name for field in dataclasses.fields(Options)} - {"validation", "size"}
+    chosen = {name: values[name].value for name in names if values[name].value is not None}
+    return Options(**chosen, validation=validation, size=size)
 
 
 def run() -> int:
     """Run the command line."""
-    return cli.run(main, FLAGS, __doc__ or "")
+    return cli.run(main, FLAGS, __doc__ or "", pass_on=True)
 
 
 if __name__ == "__main__":

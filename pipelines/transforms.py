@@ -1,12 +1,17 @@
-"""The steps of preprocessing. Beam moves blocks of images, never single ones.
+"""The steps of preprocessing, one after another. Beam moves blocks of images, never single ones.
 
-A block is a stretch of the source that becomes one shard in each split it feeds. Which images
-share a shard is therefore a property of the source alone, not of workers or timing.
+A block is a stretch of the source that becomes one shard in each split it feeds. What a shard
+holds is therefore a property of the source alone, not of runners, workers or timing. Blocks wait
+in a work folder while their images' hashes are compared.
 """
 
+import contextlib
 import dataclasses
+import functools
+import gzip
 import hashlib
-import pathlib
+import io
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,134 +19,420 @@ import apache_beam as beam
 import google_crc32c
 import numpy as np
 
-from keras_gan import files, records
+from keras_gan import records
 from keras_gan.config import validation_rule
+from pipelines import storage
+from pipelines.sources.source import Block, Source
 from pipelines.statistics import Moments
 
-BLOCK_BYTES = 2**25
-MAX_BLOCK_IMAGES = 8192
+# When the same image is in several splits, the first of these keeps it.
+KEEPERS = ("test", "validation", "train")
+BUCKET_IMAGES = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
-    """Images `start` to `stop` of a source's split; `index` of `total` blocks."""
+class Digests:
+    """What is compared of a block's images.
 
-    split: str
-    start: int
-    stop: int
-    index: int
-    total: int
+    Args:
+        block: its index.
+        rows: where each image stands in the block, int64 [n].
+        hashes: the first 16 bytes of each one's SHA-256, uint64 [n, 2].
+        keepers: its split's place in `KEEPERS`, int64 [n].
+        labels: its class number or -1, int64 [n].
+    """
+
+    block: int
+    rows: np.ndarray
+    hashes: np.ndarray
+    keepers: np.ndarray
+    labels: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
-class Images:
-    """A block's images that go to one split."""
+class Duplicates:
+    """Images of a block that are elsewhere, too.
 
-    block: Block
-    split: str
-    pictures: np.ndarray  # uint8 [n, H, W, C]
-    labels: np.ndarray | None  # int64 [n]
+    Args:
+        rows: where they stand in the block, int64 [n].
+        kept: (block, row, split's place in `KEEPERS`, label) of the copy that stays, int64 [n, 4].
+    """
 
-
-def plan_blocks(splits: dict[str, int], image_shape: tuple[int, int, int]) -> list[Block]:
-    """Cut a source's splits into blocks of at most 32 MiB and 8192 images."""
-    length = max(1, min(MAX_BLOCK_IMAGES, BLOCK_BYTES // int(np.prod(image_shape))))
-    spans = [
-        (split, start, min(start + length, count))
-        for split, count in splits.items()
-        for start in range(0, count, length)
-    ]
-    return [Block(*span, index, len(spans)) for index, span in enumerate(spans)]
+    rows: np.ndarray
+    kept: np.ndarray
 
 
-ReadImages = tuple[Block, np.ndarray, np.ndarray | None, np.ndarray]
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What became of some blocks.
+
+    Args:
+        shards: that were written.
+        moments: the sums of each split's images.
+        duplicates: images dropped because they are elsewhere, too.
+        conflicts: those of them whose copy has another label.
+        overlap: those of them whose copy is in another split, by "train in test".
+        rejected: images that could not be used.
+    """
+
+    shards: tuple[records.Shard, ...] = ()
+    moments: dict[str, Moments] = dataclasses.field(default_factory=dict)
+    duplicates: int = 0
+    conflicts: int = 0
+    overlap: dict[str, int] = dataclasses.field(default_factory=dict)
+    rejected: int = 0
+
+    def __add__(self, other: "Summary") -> "Summary":
+        return Summary(
+            tuple(sorted((*self.shards, *other.shards), key=lambda shard: shard.name)),
+            _add(self.moments, other.moments),
+            self.duplicates + other.duplicates,
+            self.conflicts + other.conflicts,
+            _add(self.overlap, other.overlap),
+            self.rejected + other.rejected,
+        )
+
+
+def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: left[key] + right[key]
+        if key in left and key in right
+        else left.get(key, right.get(key))
+        for key in sorted(left.keys() | right.keys())
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+    """Everything between a source and a data folder, as one chain without side inputs.
+
+    Args:
+        source: where images come from.
+        folder: where shards go.
+        validation: "last:N", "hash:SHARE" or "none".
+        test: "hash:SHARE" or "none".
+        compression: "none" or "gzip".
+    """
+
+    source: Source
+    folder: str
+    validation: str
+    test: str
+    compression: str
+
+    def expand(self, pipeline: beam.Pipeline, blocks: list[Block]) -> beam.PCollection:
+        """Add the steps to a pipeline."""
+        images = sum(self.source.splits.values())
+        buckets = 1 + images // BUCKET_IMAGES
+        # The blocks have their names with them; the source goes to every worker without.
+        source = dataclasses.replace(self.source, names={})  # type: ignore[type-var]
+        return (
+            pipeline
+            | "Plan" >> beam.Create(blocks)
+            | "Spread" >> beam.Reshuffle()
+            | "Read"
+            >> beam.ParDo(ReadBlock(source, self.folder, self.validation, self.test, buckets))
+            | "Collect" >> beam.GroupByKey()
+            | "Compare" >> beam.ParDo(FindDuplicates())
+            | "Return" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(WriteShards(self.folder, self.compression))
+            | "Summarise" >> beam.CombineGlobally(Summarise()).without_defaults()
+            | "Finish" >> beam.ParDo(Finish(self.folder, source.classes))
+        )
 
 
 class ReadBlock(beam.DoFn):
-    """Block -> (block, images, labels, original positions), from any source."""
-
-    def __init__(self, source: Any):
-        self._source = source
-
-    def process(self, element: Block) -> Iterator[ReadImages]:
-        """Read one block."""
-        pictures, labels, positions = self._source.read(element.split, element.start, element.stop)
-        if len(pictures) != element.stop - element.start:
-            raise ValueError(
-                f"Expected {element.stop - element.start} images of {element}; "
-                f"received {len(pictures)}."
-            )
-        yield element, pictures, labels, positions
-
-
-class AssignSplits(beam.DoFn):
-    """What `ReadBlock` gives -> `Images`, one for each split that gets some.
+    """Block -> (bucket, `Digests`); its images, in uint8 [H, W, C], go into the work folder.
 
     The source's own "validation" and "test" splits stay what they are; its "train" split is divided
-    by the rule unless the source has a validation split.
+    by the rules unless the source has the other splits.
 
     Args:
+        source: where images come from.
+        folder: where the work folder is.
         validation: "last:N", "hash:SHARE" or "none".
-        splits: images in each of the source's splits.
+        test: "hash:SHARE" or "none".
+        buckets: how many groups images are compared in.
     """
 
-    def __init__(self, validation: str, splits: dict[str, int]):
-        self._kind, self._amount = validation_rule(validation)
-        self._splits = splits
+    def __init__(self, source: Any, folder: str, validation: str, test: str, buckets: int):
+        self._source = source
+        self._folder = folder
+        self._validation = validation_rule("none" if "validation" in source.splits else validation)
+        self._test = validation_rule("none" if "test" in source.splits else test)
+        self._buckets = buckets
 
-    def process(self, element: ReadImages) -> Iterator[Images]:
-        """Divide one block."""
-        block, pictures, labels, positions = element
-        if block.split in ("validation", "test"):
-            yield Images(block, block.split, pictures, labels)
-            return
-        held_out = self._held_out(block, pictures, positions)
-        for split, chosen in (("train", ~held_out), ("validation", held_out)):
-            if chosen.any():
-                own = None if labels is None else labels[chosen]
-                yield Images(block, split, pictures[chosen], own)
+    def process(self, element: Block) -> Iterator[tuple[int, Digests]]:
+        """Read one block, unless an earlier attempt already has."""
+        if not storage.exists(in_work(self._folder, piece("block", element.index))):
+            self._read(element).write(self._folder)
+        waiting = Waiting.read(self._folder, element.index, pictures=False)
+        buckets = waiting.hashes[:, 0] % np.uint64(self._buckets)
+        for bucket in range(self._buckets):  # each block goes into each, to come out of each
+            rows = np.flatnonzero(buckets == bucket)
+            columns = (waiting.hashes, waiting.keepers, waiting.labels)
+            yield bucket, Digests(element.index, rows, *(column[rows] for column in columns))
 
-    def _held_out(self, block: Block, pictures: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        if "validation" in self._splits or self._kind == "none":
-            return np.zeros(len(pictures), bool)
-        if self._kind == "last":
-            return positions >= self._splits[block.split] - int(self._amount)
+    def _read(self, block: Block) -> "Waiting":
+        count = block.stop - block.start
+        pictures = np.empty((count, *self._source.image_shape), np.uint8)
+        labels = np.full(count, -1, np.int64)
+        positions = np.empty(count, np.int64)
+        names: list[str] = []
+        rejected: list[tuple[str, str]] = []
+        for chunk in self._source.read(block):
+            own = slice(len(names), len(names) + len(chunk.names))
+            pictures[own] = chunk.pictures
+            positions[own] = chunk.positions
+            if chunk.labels is not None:
+                labels[own] = chunk.labels
+            names += chunk.names
+            rejected += chunk.rejected
+            report(self._folder, "read", block.index, len(names) + len(rejected))
+        if len(names) + len(rejected) != count:
+            raise ValueError(
+                f"Expected {count} images of block {block.index}; received {len(names)} and "
+                f"{len(rejected)} rejected."
+            )
+        read = slice(0, len(names))
+        hashes = hash_images(pictures[read])
+        keepers = self._assign(block, hashes[:, 0], positions[read])
+        return Waiting(block, pictures[read], labels[read], keepers, hashes, names, rejected)
+
+    def _assign(self, block: Block, hashes: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Choose each image's split, by its place in `KEEPERS`."""
+        keepers = np.full(len(hashes), KEEPERS.index(block.split))
+        if block.split != "train":
+            return keepers
         # The same image always lands in the same split, whatever else is in the set.
-        limit = int(self._amount * 2**64)
-        digests = (hashlib.sha256(picture.tobytes()).digest()[:8] for picture in pictures)
-        return np.array([int.from_bytes(digest, "big") < limit for digest in digests])
+        share = hashes / 2.0**64
+        (rule, amount), (_, tested) = self._validation, self._test
+        if rule == "last":
+            held_out = positions >= self._source.splits["train"] - int(amount)
+        else:
+            held_out = share < tested + amount
+        keepers[held_out] = KEEPERS.index("validation")
+        keepers[share < tested] = KEEPERS.index("test")
+        return keepers
 
 
-class WriteShard(beam.DoFn):
-    """`Images` -> (the shard they were written to, their sums).
+@dataclasses.dataclass(frozen=True)
+class Waiting:
+    """A block that was read and waits in the work folder.
+
+    Args:
+        block: which; without its names.
+        pictures: uint8 [n, H, W, C].
+        labels: int64 [n], -1 where there is none.
+        keepers: the split of each, by its place in `KEEPERS`, int64 [n].
+        hashes: of each, uint64 [n, 2].
+        names: of the images.
+        rejected: (name, reason) of those that could not be used.
+    """
+
+    block: Block
+    pictures: np.ndarray
+    labels: np.ndarray
+    keepers: np.ndarray
+    hashes: np.ndarray
+    names: list[str]
+    rejected: list[tuple[str, str]]
+
+    def write(self, folder: str) -> None:
+        """Write it to the work folder, whole or not at all."""
+        block = dataclasses.astuple(dataclasses.replace(self.block, names=()))
+        texts = json.dumps([block, self.names, self.rejected]).encode()
+        arrays = (
+            np.frombuffer(texts, np.uint8),
+            self.labels,
+            self.keepers,
+            self.hashes,
+            self.pictures,
+        )
+        with storage.create(in_work(folder, piece("block", self.block.index))) as file:
+            for array in arrays:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+
+    @staticmethod
+    def read(folder: str, index: int, pictures: bool = True) -> "Waiting":
+        """Read it back, with or without its pictures."""
+        with storage.open_to_read(in_work(folder, piece("block", index))) as file:
+            arrays = [
+                np.lib.format.read_array(file, allow_pickle=False) for _ in range(4 + pictures)
+            ]
+        texts, labels, keepers, hashes = arrays[:4]
+        block, names, rejected = json.loads(texts.tobytes())
+        loaded = arrays[4] if pictures else np.empty(0, np.uint8)
+        reasons = [(name, reason) for name, reason in rejected]
+        return Waiting(Block(*block), loaded, labels, keepers, hashes, names, reasons)
+
+
+class FindDuplicates(beam.DoFn):
+    """(bucket, `Digests` of every block) -> (block, `Duplicates`), one for each block."""
+
+    def process(self, element: tuple[int, Iterable[Digests]]) -> Iterator[tuple[int, Duplicates]]:
+        """Compare one bucket: test images stay before validation, these before training ones."""
+        blocks = sorted(element[1], key=lambda digests: digests.block)
+        hashes = np.concatenate([b.hashes for b in blocks])
+        number = np.concatenate([np.full(len(b.rows), b.block) for b in blocks])
+        rows = np.concatenate([b.rows for b in blocks])
+        keepers = np.concatenate([b.keepers for b in blocks])
+        labels = np.concatenate([b.labels for b in blocks])
+        order = np.lexsort((rows, number, keepers, hashes[:, 1], hashes[:, 0]))
+        same = np.zeros(len(order), bool)
+        same[1:] = (hashes[order][1:] == hashes[order][:-1]).all(axis=1)
+        first = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
+        copies, kept = order[same], order[first[same]]
+        for block in blocks:
+            own = number[copies] == block.block
+            source = kept[own]
+            columns = (number[source], rows[source], keepers[source], labels[source])
+            yield block.block, Duplicates(rows[copies[own]], np.stack(columns, axis=1))
+
+
+class WriteShards(beam.DoFn):
+    """(block, its `Duplicates`) -> `Summary`; its images go to one shard in each split.
 
     Args:
         folder: where shards go.
+        compression: "none" or "gzip".
     """
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, compression: str):
         self._folder = folder
+        self._compression = compression
 
-    def process(self, element: Images) -> Iterator[tuple[records.Shard, Moments]]:
+    def process(self, element: tuple[int, Iterable[Duplicates]]) -> Iterator[Summary]:
+        """Write one block."""
+        index, found = element[0], list(element[1])
+        waiting = Waiting.read(self._folder, index)
+        rows = np.concatenate([each.rows for each in found])
+        kept = np.concatenate([each.kept for each in found])[np.argsort(rows)]
+        rows = np.sort(rows)
+        stays = np.ones(len(waiting.names), bool)
+        stays[rows] = False
+        shards, moments = [], {}
+        for place, split in enumerate(KEEPERS):
+            chosen = stays & (waiting.keepers == place)
+            if chosen.any():
+                pictures, labels = waiting.pictures[chosen], waiting.labels[chosen]
+                shards.append(self._write(waiting.block, split, pictures, labels))
+                moments[split] = Moments.of(pictures, labels)
+        overlap: dict[str, int] = {}
+        for own, other in zip(waiting.keepers[rows], kept[:, 2], strict=True):
+            if own != other:
+                pair = f"{KEEPERS[own]} in {KEEPERS[other]}"
+                overlap[pair] = overlap.get(pair, 0) + 1
+        self._list(waiting, rows, kept)
+        report(self._folder, "written", index, len(waiting.names) + len(waiting.rejected))
+        yield Summary(
+            tuple(shards),
+            moments,
+            duplicates=len(rows),
+            conflicts=int((waiting.labels[rows] != kept[:, 3]).sum()),
+            overlap=overlap,
+            rejected=len(waiting.rejected),
+        )
+
+    def _write(
+        self, block: Block, split: str, pictures: np.ndarray, labels: np.ndarray
+    ) -> records.Shard:
         """Write one shard."""
-        block = element.block
-        name = f"{element.split}-{block.index:05d}-of-{block.total:05d}.tfrecord"
-        path = pathlib.Path(self._folder) / name
-        labels = element.labels if element.labels is not None else [None] * len(element.pictures)
-        framed = bytearray()
-        for picture, label in zip(element.pictures, labels, strict=True):
-            framed += frame(records.encode(picture, None if label is None else int(label)))
-        with files.replacing(path) as temporary:
-            temporary.write_bytes(framed)
-        digest = hashlib.sha256(framed).hexdigest()
-        shard = records.Shard(name, element.split, len(element.pictures), len(framed), digest)
-        yield shard, Moments.of(element.pictures, element.labels)
+        suffix = ".gz" if self._compression == "gzip" else ""
+        name = f"{split}-{block.index:05d}-of-{block.total:05d}.tfrecord{suffix}"
+        content = io.BytesIO()
+        # No time of writing: the same images give the same bytes.
+        packed: Any = (
+            gzip.GzipFile(fileobj=content, mode="wb", compresslevel=6, mtime=0, filename="")
+            if suffix
+            else contextlib.nullcontext(content)
+        )
+        with packed as file:
+            for picture, label in zip(pictures, labels.tolist(), strict=True):
+                file.write(frame(records.encode(picture, label if label >= 0 else None)))
+        written = content.getbuffer()
+        with storage.create(storage.join(self._folder, name)) as file:
+            file.write(written)
+        digest = hashlib.sha256(written).hexdigest()
+        return records.Shard(name, split, len(pictures), len(written), digest)
+
+    def _list(self, waiting: Waiting, rows: np.ndarray, kept: np.ndarray) -> None:
+        """Write what was left out, and why, for people."""
+        index = waiting.block.index
+        if waiting.rejected:
+            lines = (tsv(name, reason) for name, reason in waiting.rejected)
+            with storage.create(in_work(self._folder, piece("rejected", index))) as file:
+                file.writelines(lines)
+        if len(rows):
+            names = functools.cache(lambda block: Waiting.read(self._folder, block, False).names)
+            with storage.create(in_work(self._folder, piece("duplicates", index))) as file:
+                for row, (block, kept_row, place, label) in zip(rows, kept, strict=True):
+                    own = (KEEPERS[waiting.keepers[row]], waiting.labels[row])
+                    other = names(int(block))[kept_row]
+                    file.write(tsv(waiting.names[row], *own, other, KEEPERS[place], label))
+
+
+class Summarise(beam.CombineFn):
+    """`Summary` of each block -> that of all, on any runner."""
+
+    def create_accumulator(self) -> Summary:
+        """Start from nothing."""
+        return Summary()
+
+    def add_input(self, accumulator: Summary, element: Summary) -> Summary:
+        """Add one block's."""
+        return accumulator + element
+
+    def merge_accumulators(self, accumulators: Iterable[Summary]) -> Summary:
+        """Add several."""
+        return sum(accumulators, Summary())
+
+    def extract_output(self, accumulator: Summary) -> Summary:
+        """Return the sum."""
+        return accumulator
+
+
+class Finish(beam.DoFn):
+    """The whole `Summary` -> statistics of each split, and `summary.json` in the work folder.
+
+    Args:
+        folder: where they go.
+        classes: class names in label order.
+    """
+
+    def __init__(self, folder: str, classes: tuple[str, ...]):
+        self._folder = folder
+        self._classes = classes
+
+    def process(self, element: Summary) -> None:
+        """Write the files."""
+        for split, moments in element.moments.items():
+            with storage.create(
+                storage.join(self._folder, records.split_statistics(split))
+            ) as file:
+                proto = moments.to_proto(split, self._classes)
+                file.write(proto.SerializeToString(deterministic=True))
+        if "train" in element.moments:
+            content = io.BytesIO()
+            np.savez(content, **element.moments["train"].summary())  # type: ignore[arg-type]
+            with storage.create(storage.join(self._folder, records.STATISTICS_FILE)) as file:
+                file.write(content.getbuffer())
+        found = dataclasses.asdict(dataclasses.replace(element, moments={}))
+        found["counts"] = {split: moments.count for split, moments in element.moments.items()}
+        with storage.create(in_work(self._folder, "summary.json")) as file:
+            file.write(json.dumps(found).encode())
+
+
+def hash_images(pictures: np.ndarray) -> np.ndarray:
+    """Hash each image's pixels: the first 16 bytes of their SHA-256, uint64 [n, 2]."""
+    digests = b"".join(hashlib.sha256(picture).digest()[:16] for picture in pictures)
+    return np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def frame(record: bytes) -> bytes:
     """Put a record into TFRecord framing: length, its masked CRC-32C, data, its masked CRC-32C."""
     length = len(record).to_bytes(8, "little")
-    return length + _masked_crc(length) + record + _masked_crc(record)
+    return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
 
 
 def _masked_crc(data: bytes) -> bytes:
@@ -150,55 +441,24 @@ def _masked_crc(data: bytes) -> bytes:
     return masked.to_bytes(4, "little")
 
 
-class Summarise(beam.CombineFn):
-    """(shard, sums) pairs -> {"shards": [...], "moments": {split: sums}}, on any runner."""
-
-    def create_accumulator(self) -> dict[str, Any]:
-        """Start from nothing."""
-        return {"shards": [], "moments": {}}
-
-    def add_input(
-        self, accumulator: dict[str, Any], element: tuple[records.Shard, Moments]
-    ) -> dict[str, Any]:
-        """Add one shard."""
-        shard, moments = element
-        known = accumulator["moments"].get(shard.split)
-        accumulator["shards"].append(shard)
-        accumulator["moments"][shard.split] = moments if known is None else known + moments
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """Add several."""
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged["shards"] += accumulator["shards"]
-            for split, moments in accumulator["moments"].items():
-                known = merged["moments"].get(split)
-                merged["moments"][split] = moments if known is None else known + moments
-        return merged
-
-    def extract_output(self, accumulator: dict[str, Any]) -> dict[str, Any]:
-        """Put the shards in order."""
-        return {**accumulator, "shards": sorted(accumulator["shards"], key=lambda s: s.name)}
+def tsv(*columns: Any) -> bytes:
+    """Write a line; what would break it is escaped."""
+    escaped = (json.dumps(str(column), ensure_ascii=False)[1:-1] for column in columns)
+    return ("\t".join(escaped) + "\n").encode("utf-8", "backslashreplace")
 
 
-class Finish(beam.DoFn):
-    """The summary -> `statistics.npz` and, last, `dataset_info.json`.
+def report(folder: str, what: str, index: int, count: int) -> None:
+    """Note how many of a block's images were done, for whoever watches the work folder."""
+    if not storage.is_remote(folder):
+        with open(in_work(folder, piece(what, index)), "w") as file:  # noqa: PTH123
+            file.write(str(count))
 
-    Args:
-        folder: where they go.
-        info: the description, but for shards and counts.
-    """
 
-    def __init__(self, folder: str, info: records.DatasetInfo):
-        self._folder = folder
-        self._info = info
+def in_work(folder: str, *names: str) -> str:
+    """Name a data folder's work folder, or something in it."""
+    return storage.join(folder, "work", *names)
 
-    def process(self, element: dict[str, Any]) -> None:
-        """Write both files."""
-        moments = element["moments"]
-        if "train" in moments:
-            records.write_statistics(self._folder, moments["train"].summary())
-        counts = {split: moments[split].count for split in sorted(moments)}
-        info = dataclasses.replace(self._info, shards=tuple(element["shards"]), counts=counts)
-        info.write(self._folder)
+
+def piece(what: str, index: int) -> str:
+    """Name a block's file in the work folder."""
+    return f"{what}-{index:05d}"

@@ -1,5 +1,6 @@
 """Shared fixtures: small data folders in the real format, and this machine's real data sets."""
 
+import dataclasses
 import importlib.util
 import os
 import pathlib
@@ -21,30 +22,23 @@ PREPARE = ROOT.parent / "shared" / "data" / "prepare.py"
 def write_examples(
     folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0, parameters=None
 ):
-    """Write a finished data folder of random images with the pipeline's own writer."""
-    from pipelines import transforms
+    """Write a finished data folder of random images with the pipeline itself."""
+    from pipelines import preprocess
+    from pipelines.options import Options
 
-    folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    summarise = transforms.Summarise()
-    accumulator = summarise.create_accumulator()
-    for index, (split, count) in enumerate(counts.items()):
-        block = transforms.Block(split, 0, count, index, len(counts))
-        pictures = rng.integers(0, 256, (count, *shape), np.uint8)
-        block_images = transforms.Images(block, split, pictures, np.arange(count) % 10)
-        for written in transforms.WriteShard(str(folder)).process(block_images):
-            summarise.add_input(accumulator, written)
-    info = records.DatasetInfo(
-        dataset="random/1.0.0",
-        image_shape=shape,
-        classes=tuple("0123456789"),
-        counts={},
-        shards=(),
-        source={"kind": "random"},
-        parameters=parameters or {},
-        versions={},
+    arrays = {}
+    for split, count in counts.items():
+        arrays[f"{split}_images"] = rng.integers(0, 256, (count, *shape), np.uint8)
+        arrays[f"{split}_labels"] = np.arange(count) % 10
+    file = folder.with_name(f"{folder.name}.npz")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **{name.replace("validation", "val"): a for name, a in arrays.items()})
+    info = preprocess.preprocess(Options(arrays=str(file), validation="none"), folder)
+    described = dataclasses.replace(
+        info, dataset="random/1.0.0", source={"kind": "random"}, parameters=parameters or {}
     )
-    transforms.Finish(str(folder), info).process(summarise.extract_output(accumulator))
+    (folder / records.INFO_FILE).write_text(described.to_json())
     return folder
 
 
@@ -59,11 +53,12 @@ def examples(tmp_path_factory):
 def mnist_examples(tmp_path_factory):
     """The embedded MNIST, built by TFDS and preprocessed by the real pipeline."""
     from pipelines import preprocess
+    from pipelines.options import Options
 
     root = tmp_path_factory.mktemp("mnist")
     tfds_dir = root / "tfds"
     tfds_dir.mkdir()
-    options = preprocess.Options("mnist", "last:10000", data_dir=str(tfds_dir))
+    options = Options("mnist", "last:10000", data_dir=str(tfds_dir))
     return preprocess.ensure(options, root / "data")
 
 
@@ -78,6 +73,17 @@ def real_data(tmp_path_factory):
     command = [sys.executable, str(PREPARE), "--out", str(out), "cifar10"]
     subprocess.run(command, check=True, capture_output=True)
     return out
+
+
+@pytest.fixture(scope="session")
+def real_faces(tmp_path_factory):
+    """Four hundred real photographs of forty people, as a folder of images."""
+    if not PREPARE.is_file():
+        pytest.skip("needs ../shared/data/prepare.py, which only the project's own machines have")
+    out = tmp_path_factory.mktemp("faces")
+    command = [sys.executable, str(PREPARE), "--out", str(out), "faces"]
+    subprocess.run(command, check=True, capture_output=True)
+    return out / "faces"
 
 
 def run_module(module: str, *args: str, cwd: pathlib.Path, timeout: int = 600):

@@ -9,14 +9,16 @@ from absl import flags
 
 from keras_gan import cli, evaluate, sample, train
 from keras_gan.interfaces import UserError
-from pipelines import preprocess
+from pipelines import preprocess, verify
 
 COMMANDS = {
     "keras_gan.train": train,
     "keras_gan.sample": sample,
     "keras_gan.evaluate": evaluate,
     "pipelines.preprocess": preprocess,
+    "pipelines.verify": verify,
 }
+PASS_ON = {"pipelines.preprocess", "pipelines.verify"}  # Beam's flags, a folder
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,9 @@ def reset():
 
 def run(name, *argv):
     command = COMMANDS[name]
-    return cli.run(command.main, command.FLAGS, command.__doc__, [name, *argv])
+    return cli.run(
+        command.main, command.FLAGS, command.__doc__, [name, *argv], pass_on=name in PASS_ON
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -84,11 +88,33 @@ def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
         ("keras_gan.sample", ["--workdir=no/such/place"], "Expected a work directory"),
         ("keras_gan.evaluate", [], "either --model or --workdir"),
         ("keras_gan.evaluate", ["--model=saved"], "Expected an export"),
-        ("pipelines.preprocess", ["--out=x"], "Expected --dataset"),
-        ("pipelines.preprocess", ["--dataset=mnist"], "Expected --out"),
-        ("pipelines.preprocess", ["--dataset=mnist", "--out=x", "--size=-1"], "flag --size=-1"),
-        ("pipelines.preprocess", ["--dataset=mnist", "--out=x", "--validation=1"], "last:N"),
-        ("pipelines.preprocess", ["--dataset=mnits", "--out=x"], "Did you mean"),
+        ("keras_gan.train", ["--dataset=mnist", "--images=x"], "received --dataset=mnist and --im"),
+        ("keras_gan.train", ["--images=x", "--examples=y"], "one source of images"),
+        ("keras_gan.train", ["--images=no/such/folder"], "Expected --images to be a folder"),
+        ("keras_gan.train", ["--examples=no/such/folder"], "Expected a finished data folder"),
+        ("pipelines.preprocess", ["--out=x"], "--dataset, --images, --arrays; received none"),
+        ("pipelines.preprocess", ["--dataset=a", "--images=b"], "received --dataset and --images"),
+        ("pipelines.preprocess", ["folder"], "received 'folder'"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--size=-1"], "flag --size=-1"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--size=2"], "at least 4; received 2"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--channels=2"], "--channels of 1 or 3"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--fit=fill"], "value should be one of"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--validation=1"], "last:N"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--test=last:5"], "--test to be hash:SHARE"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--splits=train"], "Expected --splits as"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--splits=test=x"], "--splits to name train"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--allow=nothing"], "to be one of image_sh"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--schema=none"], "Schema in text form"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--baseline=none"], "finished data folder"),
+        ("pipelines.preprocess", ["--dataset=mnits"], "Did you mean"),
+        ("pipelines.preprocess", ["--images=none"], "to be a folder or a pattern; received"),
+        ("pipelines.preprocess", ["--images=a://b/*.png"], "a file system that is installed"),
+        ("pipelines.preprocess", ["--arrays=none.npz"], "none.npz, which is not there"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--imagse=x"], "Did you mean --images?"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--runer=x"], "Did you mean --runner?"),
+        ("pipelines.preprocess", ["--images=.", "--runner=Prism"], "downloads a program"),
+        ("pipelines.verify", [], "Expected one data folder; received none"),
+        ("pipelines.verify", ["no/such/folder"], "Expected a finished data folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

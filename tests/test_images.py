@@ -38,16 +38,6 @@ def test_grid_places_images_in_rows_with_white_between():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_fit_crops_the_centre_and_resizes(channels):
-    image = np.zeros((40, 80, channels), np.uint8)
-    image[:, 20:60] = 200  # the centre square
-    result = images.fit(image, 16)
-    assert result.shape == (16, 16, channels)
-    assert (result == 200).all()
-    assert images.fit(image[:, :40], 40).shape == (40, 40, channels)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
 def test_png_round_trip(tmp_path, channels):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
     images.write_png(tmp_path / "deep" / "x.png", pixels)

@@ -14,19 +14,22 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def get_recipe(name: str | None, dataset: str | None) -> Recipe:
+def get_recipe(name: str | None, dataset: str | None, title: str | None = None) -> Recipe:
     """Find a recipe by its name, or the one that fits a data set.
 
     Args:
         name: a key of `RECIPES`, or None for the data set's own recipe (`images` if it has none).
         dataset: a TensorFlow Datasets name that replaces the recipe's own; None keeps that.
+        title: what the user's own images are called, which are of no TensorFlow Datasets name.
 
     Returns:
         The recipe; it is named after the data set when that is not its own.
 
     Raises:
-        UserError: if there is no recipe of that name, or neither argument was given.
+        UserError: if there is no recipe of that name, or no argument was given.
     """
+    if title:
+        dataset = ""
     if name is None:
         if dataset is None:
             raise unknown("--recipe or --dataset", "", RECIPES)
@@ -34,9 +37,9 @@ def get_recipe(name: str | None, dataset: str | None) -> Recipe:
     if name not in RECIPES:
         raise unknown("--recipe", name, RECIPES)
     recipe = RECIPES[name]
-    if dataset is None or dataset == recipe.dataset:
+    if not title and dataset in (None, recipe.dataset):
         return recipe
-    own = dataset.replace("/", "_").replace(":", "_")
+    own = title or str(dataset).replace("/", "_").replace(":", "_")
     return dataclasses.replace(
-        recipe, dataset=dataset, name=own if name == "images" else f"{name}_{own}"
+        recipe, dataset=str(dataset), name=own if name == "images" else f"{name}_{own}"
     )

@@ -23,6 +23,7 @@ check: $(READY)  ## lint, formatting and types
 bench: $(READY)  ## speed, measured on this machine
 	$(BIN)/python -m benchmarks.training_speed
 	$(BIN)/python -m benchmarks.data_speed
+	$(BIN)/python -m benchmarks.data_memory
 
 tensorboard: $(READY)  ## look at the logs of every run
 	$(BIN)/tensorboard --logdir=runs

@@ -48,6 +48,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "distributed>=2024.4.2",  # Dask, on which the pipeline is tested
             "hypothesis>=6.100",
             "mypy>=2",
             "pre-commit>=4",

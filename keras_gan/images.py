@@ -42,13 +42,15 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(images, 0.0, 1.0) * WHITE).astype(np.uint8)
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, size: int = 0) -> Image.Image:
     """Read a PNG, JPEG, WebP, BMP or GIF (its first frame) as people see it, in 8 bits.
 
     It is turned as its EXIF data say and laid on white where it is transparent.
 
     Args:
         data: the file's content.
+        size: the side it will be brought to, if known: a JPEG is then decoded at a half, a quarter
+            or an eighth of its size, as long as that is at least twice what is wanted.
 
     Returns:
         A picture of mode "L" or "RGB".
@@ -60,14 +62,16 @@ def decode(data: bytes) -> Image.Image:
         raise BadImage("an empty file")
     picture = _open(data)
     width, height = picture.size
-    size = f"{width} x {height} pixels"
+    shape = f"{width} x {height} pixels"
     if width * height > MAX_PIXELS:
-        raise BadImage(f"too large: {size}, more than {MAX_PIXELS:,} in all")
+        raise BadImage(f"too large: {shape}, more than {MAX_PIXELS:,} in all")
     if min(width, height) < MIN_SIDE:
-        raise BadImage(f"too small: {size}, less than {MIN_SIDE} a side")
+        raise BadImage(f"too small: {shape}, less than {MIN_SIDE} a side")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise BadImage(f"too long: {size}, sides of more than {MAX_ASPECT} to 1")
+        raise BadImage(f"too long: {shape}, sides of more than {MAX_ASPECT} to 1")
     try:
+        if size:
+            picture.draft(None, (2 * size, 2 * size))
         picture.load()
         return _eight_bit(ImageOps.exif_transpose(picture))
     except Exception as error:  # damaged bytes raise whatever the decoder was doing

@@ -23,7 +23,7 @@ IN_PROCESS = ("", "DirectRunner", "FnApiRunner")
 ATTEMPTS = 3
 POLL_SECONDS = 0.25
 SERVICE_SECONDS = 20  # for a job service or a worker pool to answer
-DASK_PARTITIONS = 16  # Beam's own default leaves small sets to one worker
+DASK_PARTITIONS = 16
 
 
 class WorkersLostError(RuntimeError):
@@ -52,10 +52,14 @@ def run(
     Raises:
         UserError: if workers cannot be reached, or do not start.
     """
+    _load_options(beam_flags)
     options = PipelineOptions(list(beam_flags))
     values = options.get_all_options()
+    if "dask_npartitions" in values and not values["dask_partition_size"]:
+        # Beam's own default leaves small sets to one worker.
+        options = PipelineOptions([f"--dask_npartitions={DASK_PARTITIONS}", *beam_flags])
     name = values.get("runner") or ""
-    runner: Any = FnApiRunner() if name in IN_PROCESS else name
+    runner = _runner(name)
     if not storage.is_remote(folder):
         pathlib.Path(transforms.in_work(folder)).mkdir(parents=True, exist_ok=True)
     with progress.shown(folder, images):
@@ -77,6 +81,20 @@ def run(
                         "their logs, other flags for --runner, or a longer --patience."
                     ) from error
                 logging.warning("Workers were lost (%s); going on with what they had done", error)
+
+
+def _runner(name: str) -> Any:
+    """Make a runner from its name."""
+    if name in IN_PROCESS:
+        return FnApiRunner()
+    if name == "DaskRunner":  # which Beam does not know by this name
+        from apache_beam.runners.dask.dask_runner import DaskRunner
+
+        return DaskRunner()
+    try:
+        return beam.runners.create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f"Expected a runner of Apache Beam; received {name!r}: {error}") from error
 
 
 def _run_watched(pipeline: beam.Pipeline, folder: str, patience: float) -> None:
@@ -151,6 +169,7 @@ def expect_possible(beam_flags: Sequence[str], own: Iterable[str] = ()) -> None:
         beam_flags: what this command does not know.
         own: names of this command's flags.
     """
+    _load_options(beam_flags)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         with contextlib.suppress(argparse.ArgumentError):
@@ -174,3 +193,16 @@ def expect_possible(beam_flags: Sequence[str], own: Iterable[str] = ()) -> None:
             f"--runner={runner}, which downloads a program from the web when it is not told where "
             "one runs. Try --runner=PortableRunner --job_endpoint=HOST:PORT, or no --runner."
         )
+
+
+def _load_options(beam_flags: Sequence[str]) -> None:
+    """Make Beam know the flags of a runner that it does not import by itself."""
+    if any("dask" in flag.lower() for flag in beam_flags):
+        try:
+            import apache_beam.runners.dask.dask_runner  # noqa: F401
+            import distributed  # noqa: F401
+        except ImportError as error:
+            raise UserError(
+                f"Expected Dask to be installed; received {error}. Try pip install "
+                "'apache-beam[dask]'."
+            ) from error

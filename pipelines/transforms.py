@@ -240,7 +240,7 @@ class Waiting:
 
     def write(self, folder: str) -> None:
         """Write it to the work folder, whole or not at all."""
-        block = dataclasses.astuple(dataclasses.replace(self.block, names=()))
+        block = dataclasses.astuple(self.block)[:5]  # all but names
         texts = json.dumps([block, self.names, self.rejected]).encode()
         arrays = (
             np.frombuffer(texts, np.uint8),

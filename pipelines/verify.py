@@ -38,6 +38,8 @@ def verify(folder: str) -> dict[str, int]:
     expected = info.quality.get("schema_sha256")
     if not schema.is_file() or records.file_sha256(schema) != expected:
         raise UserError(f"Expected {schema} as {records.INFO_FILE} describes it; received another.")
+    cli.import_tensorflow()  # which takes longer than finding a changed shard
+
     seen: dict[bytes, str] = {}
     counts: dict[str, int] = dict.fromkeys(info.counts, 0)
     for shard in info.shards:
@@ -71,11 +73,9 @@ def verify(folder: str) -> dict[str, int]:
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
     """Run the command with its parsed flags."""
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UserError(f"Expected one data folder; received {' '.join(arguments) or 'none'}.")
     folder = str(pathlib.Path(arguments[0]).expanduser())
-    records.DatasetInfo.read(folder)  # mistakes are found before TensorFlow is imported
-    cli.import_tensorflow()
     for split, number in sorted(verify(folder).items()):
         print(f"{split:<12}{number:>12,} images")  # noqa: T201
     info = records.DatasetInfo.read(folder)

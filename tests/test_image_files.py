@@ -200,3 +200,18 @@ def test_resizing_is_antialiased():
     stripes[:, ::2] = 255
     result = np.asarray(images.fit(Image.fromarray(stripes), 16))[:, 3:-3]
     assert np.abs(result.astype(int) - 127).max() <= 2  # picking pixels would give 0 or 255
+
+
+def test_large_jpegs_are_decoded_smaller_without_showing_it():
+    """A half, a quarter or an eighth, as long as that is twice the size that is wanted."""
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8))
+    data = encoded(small.resize((512, 512), Image.Resampling.BICUBIC), "JPEG", quality=95)
+    assert images.decode(data).size == (512, 512)
+    assert images.decode(data, 64).size == (128, 128)
+    assert images.decode(data, 129).size == (512, 512)
+    full, reduced = (
+        images.pixels(images.fit(images.decode(data, size), 64), 3).astype(int) for size in (0, 64)
+    )
+    assert np.abs(full - reduced).max() <= 8
+    assert np.abs(full - reduced).mean() < 1

@@ -204,7 +204,11 @@ def test_an_unblessed_folder_is_replaced_when_the_images_changed(tmp_path):
     assert preprocess.preprocess(options, out).counts == {"train": 31}
 
 
-FLAGS = ([], ["--direct_num_workers=2", "--direct_running_mode=multi_threading"])
+FLAGS = (
+    [],
+    ["--direct_num_workers=3", "--direct_running_mode=multi_threading"],
+    ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+)
 
 
 @pytest.mark.parametrize("flags", FLAGS)

@@ -27,6 +27,21 @@ def test_an_encoded_image_is_parsed_back(label):
         assert records.parse(serialized, info(), labels=True)[1].numpy() == [label]
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3])),
+    st.none() | st.integers(-1, 2**40),
+)
+def test_an_encoded_image_is_what_tensorflow_writes(shape, label):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    pixels = tf.train.BytesList(value=[image.tobytes()])
+    feature = {"image": tf.train.Feature(bytes_list=pixels)}
+    if label is not None:
+        feature["label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    assert records.encode(image, label) == example.SerializeToString(deterministic=True)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_framing_is_what_tensorflow_reads(tmp_path_factory, contents):
@@ -36,7 +51,7 @@ def test_framing_is_what_tensorflow_reads(tmp_path_factory, contents):
 
 
 def test_description_round_trip_and_hash(tmp_path):
-    info().write(tmp_path)
+    (tmp_path / records.INFO_FILE).write_text(info().to_json())
     assert records.DatasetInfo.read(tmp_path) == info()
     # sha256 of "train-0 aa"
     expected = "b2e0f44c028b86af278dce00769b11fcb3ec4b5b55016fda80600966df16f92f"
@@ -46,7 +61,7 @@ def test_description_round_trip_and_hash(tmp_path):
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 2}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 3}'])
 def test_a_broken_description_is_refused(tmp_path, text):
     (tmp_path / records.INFO_FILE).write_text(text)
     with pytest.raises(UserError, match="Expected"):
@@ -54,7 +69,7 @@ def test_a_broken_description_is_refused(tmp_path, text):
 
 
 def test_another_format_is_refused(tmp_path):
-    info().write(tmp_path)
+    (tmp_path / records.INFO_FILE).write_text(info().to_json())
     path = tmp_path / records.INFO_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))
     with pytest.raises(UserError, match="of format 99"):

@@ -72,13 +72,14 @@ class ArraySource:
     def read(self, block: Block) -> Iterator[Chunk]:
         """Read a block's rows."""
         images_key, labels_key = self.keys[block.split]
-        for start in range(block.start, block.stop, CHUNK):
-            stop = min(start + CHUNK, block.stop)
-            rows = _rows(self.path, images_key, start, stop, self.fold)
-            labels = None
-            if labels_key is not None:
-                file = self.labels_path or self.path
-                labels = _labels(_rows(file, labels_key, start, stop, self.fold))
+        known = None
+        if labels_key is not None:
+            file = self.labels_path or self.path
+            known = _labels(_all_rows(file, labels_key, block.start, block.stop, self.fold))
+        start = block.start
+        for rows in _rows(self.path, images_key, block.start, block.stop, self.fold):
+            stop = start + len(rows)
+            labels = None if known is None else known[start - block.start : stop - block.start]
             pictures, good = _eight_bit(rows)
             if pictures.shape[1:] != self.image_shape:
                 pictures = np.stack([self._fitted(picture) for picture in pictures])
@@ -94,6 +95,7 @@ class ArraySource:
                     if not ok
                 ],
             )
+            start = stop
 
     def _fitted(self, picture: np.ndarray) -> np.ndarray:
         size, _, channels = self.image_shape
@@ -123,18 +125,11 @@ def open_source(options: Options) -> ArraySource:
         )
     size, channels = options.size, options.channels or shape[-1]
     file = options.labels or path
-    found = [
-        _labels(_rows(file, key, 0, shapes[split][0], options.fold))
-        for split, (_, key) in keys.items()
-        if key is not None
-    ]
-    for split, labels in zip((s for s, (_, key) in keys.items() if key), found, strict=True):
-        if len(labels) != shapes[split][0]:
-            raise UserError(
-                f"Expected a label for each of the {shapes[split][0]} images of {split}; received "
-                f"{len(labels)} in {file}."
-            )
-    highest = max((int(labels.max(initial=-1)) for labels in found), default=-1)
+    highest = -1
+    for split, (_, key) in keys.items():
+        if key is not None:
+            labels = _all_labels(file, key, split, shapes[split][0], options.fold)
+            highest = max(highest, int(labels.max(initial=-1)))
     return ArraySource(
         name=options.title,
         path=path,
@@ -261,22 +256,42 @@ def _labels(rows: np.ndarray) -> np.ndarray:
     return rows.astype(np.int64)
 
 
-def _rows(path: str, key: str, start: int, stop: int, fold: int) -> np.ndarray:
-    """Read rows `start` to `stop` of an array."""
+def _all_labels(path: str, key: str, split: str, count: int, fold: int) -> np.ndarray:
+    """Read the labels of a split's `count` images."""
+    if not path.endswith(".mat"):
+        with _array(path, key) as (_, shape, _):
+            if shape[:1] != (count,):
+                raise UserError(
+                    f"Expected a label for each of the {count} images of {split}; received "
+                    f"{key!r} of {path} with {shape}."
+                )
+    return _labels(_all_rows(path, key, 0, count, fold))
+
+
+def _all_rows(path: str, key: str, start: int, stop: int, fold: int) -> np.ndarray:
+    """Read rows `start` to `stop` of an array at once."""
+    return np.concatenate(list(_rows(path, key, start, stop, fold)))
+
+
+def _rows(path: str, key: str, start: int, stop: int, fold: int) -> Iterator[np.ndarray]:
+    """Read rows `start` to `stop` of an array, some at a time."""
     if path.endswith(".mat"):
         data = _load_mat(path)
         name, _, part = key.partition("@")
         chosen = np.flatnonzero(data["folds"][:, fold] == FOLDS[part])[start:stop]
         rows = data[name][chosen]
-        return rows if name == "images" else np.where(rows > 0, rows.astype(np.int64) - 1, -1)
+        yield rows if name == "images" else np.where(rows > 0, rows.astype(np.int64) - 1, -1)
+        return
     with _array(path, key) as (file, shape, dtype):
         row = int(np.prod(shape[1:])) * dtype.itemsize
         file.seek(start * row, 1)
-        stop = min(stop, shape[0])
-        content = file.read((stop - start) * row)
-        if len(content) != (stop - start) * row:
-            raise UserError(f"Expected {shape[0]} rows in {path}; received fewer: it is cut short.")
-        return np.frombuffer(content, dtype).reshape(stop - start, *shape[1:])
+        while start < stop:
+            count = min(CHUNK, stop - start)
+            content = file.read(min(count, shape[0] - start) * row)
+            if len(content) != count * row:
+                raise UserError(f"Expected {stop} rows in {path}; received fewer: it is cut short.")
+            yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
+            start += count
 
 
 def _names(path: str) -> list[str]:

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -70,29 +71,35 @@ class FolderSource:
     def read(self, block: Block) -> Iterator[Chunk]:
         """Read a block's files; what is no image to train on is set aside with its reason."""
         numbers = {name: number for number, name in enumerate(self.classes)}
-        for start in range(0, len(block.names), CHUNK):
-            names = block.names[start : start + CHUNK]
-            pictures, labels, positions, kept, rejected = [], [], [], [], []
-            for index, name in enumerate(names):
-                try:
-                    pictures.append(self._picture(name))
-                except images.BadImage as reason:
-                    rejected.append((name, str(reason)))
-                    continue
-                labels.append(numbers.get(_class_of(name, self.depth), -1))
-                positions.append(block.start + start + index)
-                kept.append(name)
-            yield Chunk(
-                np.stack(pictures) if pictures else np.empty((0, *self.image_shape), np.uint8),
-                np.asarray(labels, np.int64) if self.classes else None,
-                np.asarray(positions, np.int64),
-                kept,
-                rejected,
-            )
+        # Decoding and resizing leave the interpreter's lock to other threads.
+        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(block.names), CHUNK):
+                names = block.names[start : start + CHUNK]
+                rows = list(enumerate(pool.map(self._picture, names), start))
+                read = [(row, result) for row, result in rows if isinstance(result, np.ndarray)]
+                kept = [block.names[row] for row, _ in read]
+                labels = [numbers.get(_class_of(name, self.depth), -1) for name in kept]
+                yield Chunk(
+                    np.array([picture for _, picture in read], np.uint8).reshape(
+                        -1, *self.image_shape
+                    ),
+                    np.array(labels, np.int64) if self.classes else None,
+                    np.array([block.start + row for row, _ in read], np.int64),
+                    kept,
+                    [
+                        (block.names[row], str(result))
+                        for row, result in rows
+                        if isinstance(result, images.BadImage)
+                    ],
+                )
 
-    def _picture(self, name: str) -> np.ndarray:
-        picture = images.decode(_content(self.folder, name))
+    def _picture(self, name: str) -> np.ndarray | images.BadImage:
+        """Read one file: its pixels, or why there are none."""
         size, _, channels = self.image_shape
+        try:
+            picture = images.decode(_content(self.folder, name), size)
+        except images.BadImage as reason:
+            return reason
         return images.pixels(images.fit(picture, size, self.fit), channels)
 
 

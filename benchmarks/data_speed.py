@@ -2,31 +2,42 @@
 
     python -m benchmarks.data_speed [--repeats=3] [--rows=mnist]
 
-Each row is preprocessing from a source to a finished, checked folder, its start-up apart; below it
-is what one would write instead. All of them run on one core, one after the other, in every repeat.
+Each row is the preprocessing command from a source to a finished, checked folder, by the time that
+it prints itself; below it is what one would write instead. All of them run on one core unless they
+say otherwise, one after the other, in every repeat.
 """
 
 import gzip
 import io
+import itertools
 import os
 import pathlib
+import re
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from absl import flags, logging
 from PIL import Image
 
 from keras_gan import cli
+from pipelines import preprocess
+from pipelines.options import Options
+
+Measure = Callable[[int], tuple[int, float]]  # repeat -> (images, seconds)
+TIME = re.compile(r"Preprocessed ([0-9,]+) images in ([0-9.]+) s")
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("batches", 2000, "Batches of 100 images to read.", flag_values=FLAGS)
 flags.DEFINE_integer("repeats", 3, "Measurements of each.", flag_values=FLAGS)
-flags.DEFINE_integer("files", 2000, "Image files of 512x512; of 64x64 four times as many.",
-                     flag_values=FLAGS)  # fmt: skip
+flags.DEFINE_integer(
+    "files", 2500, "Image files of 512x512; of 64x64 eight times as many.", flag_values=FLAGS
+)
 flags.DEFINE_string("rows", "", "Only rows whose name has this in it.", flag_values=FLAGS)
 
 
@@ -45,101 +56,97 @@ def main(values: flags.FlagValues) -> None:
         for repeat in range(values.repeats):
             for name, measure in rows.items():
                 os.sched_setaffinity(0, cores if "two cores" in name else {min(cores)})
-                start = time.perf_counter()
-                count = measure(repeat)
-                rates[name].append(count / (time.perf_counter() - start))
+                count, seconds = measure(repeat)
+                rates[name].append(count / seconds)
     print(f"{'what':<46}{'images/s, median':>18}   lowest to highest")
     for name, numbers in rates.items():
         spread = f"{min(numbers):,.0f} to {max(numbers):,.0f}"
         print(f"{name:<46}{statistics.median(numbers):>18,.0f}   {spread}")
 
 
-def measurements(root: pathlib.Path, values: flags.FlagValues) -> dict[str, Callable[[int], int]]:
+def measurements(root: pathlib.Path, values: flags.FlagValues) -> dict[str, Measure]:
     """Make every row: its name, and what does the work and returns how many images it was."""
     import apache_beam as beam
     import tensorflow as tf
 
     from keras_gan import data
-    from pipelines import preprocess, sources
-    from pipelines.options import Options
 
     pixels, labels = mnist("train")
     np.savez(root / "mnist.npz", images=pixels, labels=labels)
-    arrays = Options(arrays=str(root / "mnist.npz"), validation="none")
     (root / "tfds").mkdir()
-    prepared = Options("mnist", "none", data_dir=str(root / "tfds"))
     files = {size: root / str(size) for size in (512, 64)}
     for size, folder in files.items():
-        write_jpegs(folder, size, values.files * (512 // size // 2 if size < 512 else 1))
-    outputs = (root / f"out-{number}" for number in range(10**6))
-    sources.open_source(prepared)  # TFDS prepares its own copy once
-    preprocess.preprocess(arrays, root / "examples")
+        write_jpegs(folder, size, values.files * 512 // size)
+    numbers = itertools.count()
 
-    def pipeline(options: Options) -> Callable[[int], int]:
-        source = sources.open_source(options)
-
-        def measure(repeat: int) -> int:
-            preprocess.preprocess(options, next(outputs), source=source)
-            return sum(source.splits.values())
+    def pipeline(*arguments: str) -> Measure:
+        def measure(repeat: int) -> tuple[int, float]:
+            out = root / f"out-{next(numbers)}"
+            command = [sys.executable, "-m", "pipelines.preprocess", *arguments]
+            done = subprocess.run(
+                [*command, f"--out={out}", "--validation=none"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            shutil.rmtree(out)
+            found = TIME.search(done.stderr)
+            assert found, done.stderr
+            return int(found[1].replace(",", "")), float(found[2])
 
         return measure
 
-    def writer(repeat: int) -> int:
-        with tf.io.TFRecordWriter(str(root / "bare.tfrecord")) as file:
-            for picture in pixels:
-                file.write(picture.tobytes())
-        return len(pixels)
+    def timed(work: Callable[[], int]) -> Measure:
+        def measure(repeat: int) -> tuple[int, float]:
+            start = time.perf_counter()
+            count = work()
+            return count, time.perf_counter() - start
 
-    def writer_of_examples(repeat: int) -> int:
-        with tf.io.TFRecordWriter(str(root / "bare.tfrecord")) as file:
-            for picture, label in zip(pixels, labels, strict=True):
-                file.write(example(picture, int(label)))
-        return len(pixels)
+        return measure
 
-    def naive(repeat: int) -> int:
-        some = 6000
+    def write(rows: Iterable[bytes]) -> int:
+        with tf.io.TFRecordWriter(str(root / "bare.tfrecord")) as file:
+            return sum(1 for row in rows if file.write(row) is None)
+
+    def naive(some: int = 6000) -> int:
+        rows = list(zip(pixels[:some], labels[:some].tolist(), strict=True))
         with beam.Pipeline(runner="FnApiRunner") as p:
-            _ = (
-                p
-                | beam.Create(list(zip(pixels[:some], labels[:some].tolist(), strict=True)))
-                | beam.MapTuple(example)
-                | beam.io.WriteToTFRecord(str(root / "naive"))
-            )
+            steps = p | beam.Create(rows) | beam.MapTuple(example)
+            _ = steps | beam.io.WriteToTFRecord(str(root / "naive"))
         return some
 
-    def loop(folder: pathlib.Path) -> Callable[[int], int]:
-        def measure(repeat: int) -> int:
-            count = 0
-            with tf.io.TFRecordWriter(str(root / "loop.tfrecord")) as file:
-                for path in sorted(folder.iterdir()):
-                    picture = Image.open(path).convert("RGB")
-                    small = picture.resize((64, 64), Image.Resampling.LANCZOS)
-                    file.write(example(np.asarray(small), None))
-                    count += 1
-            return count
+    def resized(path: pathlib.Path) -> bytes:
+        picture = Image.open(path).convert("RGB")
+        return example(np.asarray(picture.resize((64, 64), Image.Resampling.LANCZOS)), None)
 
-        return measure
-
-    def training(repeat: int) -> int:
-        dataset = data.train_dataset(root / "examples", batch_size=100, seed=repeat)
+    def training() -> int:
+        dataset = data.train_dataset(root / "examples", batch_size=100)
         return 100 * sum(1 for _ in dataset.take(values.batches))
 
+    from_npz = pipeline(f"--arrays={root / 'mnist.npz'}")
+    from_tfds = pipeline("--dataset=mnist", f"--data_dir={root / 'tfds'}")
+    from_tfds(0)  # TFDS prepares its own copy once
+    preprocess.preprocess(
+        Options(arrays=str(root / "mnist.npz"), validation="none"), root / "examples"
+    )
     return {
-        "MNIST from an .npz file": pipeline(arrays),
-        "MNIST from TensorFlow Datasets": pipeline(prepared),
-        "  bare TFRecordWriter, pixels alone": writer,
-        "  bare TFRecordWriter, tf.train.Example": writer_of_examples,
-        "  Beam, an element an image": naive,
-        "64x64 JPEG files": pipeline(Options(images=str(files[64]), size=64, validation="none")),
-        "  bare loop: decode, resize, write": loop(files[64]),
-        "512x512 JPEG files to 64x64": pipeline(
-            Options(images=str(files[512]), size=64, validation="none")
+        "MNIST from an .npz file": from_npz,
+        "MNIST from TensorFlow Datasets": from_tfds,
+        "  bare TFRecordWriter, pixels alone": timed(lambda: write(p.tobytes() for p in pixels)),
+        "  bare TFRecordWriter, tf.train.Example": timed(
+            lambda: write(map(example, pixels, labels.tolist()))
         ),
-        "  bare loop: decode, resize, write ": loop(files[512]),
-        "512x512 JPEG files, two cores": pipeline(
-            Options(images=str(files[512]), size=64, validation="none")
+        "  Beam, an element an image": timed(naive),
+        "64x64 JPEG files": pipeline(f"--images={files[64]}", "--size=64"),
+        "  bare loop: open, resize, write": timed(
+            lambda: write(map(resized, sorted(files[64].iterdir())))
         ),
-        "train_dataset, two cores": training,
+        "512x512 JPEG files to 64x64": pipeline(f"--images={files[512]}", "--size=64"),
+        "  bare loop: open, resize, write ": timed(
+            lambda: write(map(resized, sorted(files[512].iterdir())))
+        ),
+        "512x512 JPEG files, two cores": pipeline(f"--images={files[512]}", "--size=64"),
+        "train_dataset, two cores": timed(training),
     }
 
 

@@ -73,7 +73,8 @@ def decode(data: bytes, size: int = 0) -> Image.Image:
         if size:
             picture.draft(None, (2 * size, 2 * size))
         picture.load()
-        return _eight_bit(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _eight_bit(picture)
     except Exception as error:  # damaged bytes raise whatever the decoder was doing
         raise BadImage(f"damaged: {error or type(error).__name__}") from error
 
@@ -106,7 +107,12 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, (WHITE, WHITE, WHITE, WHITE))
         picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    return picture.convert("L" if grey else "RGB")
+    return _in_mode(picture, "L" if grey else "RGB")
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    """Convert a picture, unless that would only copy it."""
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def fit(picture: Image.Image, size: int, how: str = "crop") -> Image.Image:
@@ -134,7 +140,7 @@ def fit(picture: Image.Image, size: int, how: str = "crop") -> Image.Image:
 
 def pixels(picture: Image.Image, channels: int) -> np.ndarray:
     """Return a picture's pixels, uint8 [H, W, channels]; channels of 1 (grey) or 3."""
-    picture = picture.convert("L" if channels == 1 else "RGB")
+    picture = _in_mode(picture, "L" if channels == 1 else "RGB")
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
 
 

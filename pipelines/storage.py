@@ -26,6 +26,8 @@ def join(folder: str, *names: str) -> str:
 
 def read(path: str) -> bytes:
     """Read a file."""
+    if not is_remote(path):
+        return pathlib.Path(path).read_bytes()
     with open_to_read(path) as file:
         return file.read()
 

@@ -10,7 +10,9 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -34,6 +36,7 @@ SPLIT_FOLDERS = {
     "testing": "test",
 }
 CHUNK = 64
+SLOW_SECONDS = 5e-4  # an image, from which on several threads are worth it
 MAX_FILE_BYTES = 2**28
 SAMPLED = 64  # files whose headers say whether a folder is grey or in colour
 
@@ -71,11 +74,15 @@ class FolderSource:
     def read(self, block: Block) -> Iterator[Chunk]:
         """Read a block's files; what is no image to train on is set aside with its reason."""
         numbers = {name: number for number, name in enumerate(self.classes)}
-        # Decoding and resizing leave the interpreter's lock to other threads.
+        each: Callable[..., Iterator[Any]] = map
         with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(block.names), CHUNK):
                 names = block.names[start : start + CHUNK]
-                rows = list(enumerate(pool.map(self._picture, names), start))
+                began = time.perf_counter()
+                rows = list(enumerate(each(self._picture, names), start))
+                # Large images are decoded without the interpreter's lock; small ones only wait.
+                slow = time.perf_counter() - began > SLOW_SECONDS * len(names)
+                each = pool.map if slow else map
                 read = [(row, result) for row, result in rows if isinstance(result, np.ndarray)]
                 kept = [block.names[row] for row, _ in read]
                 labels = [numbers.get(_class_of(name, self.depth), -1) for name in kept]
@@ -236,12 +243,15 @@ def _content(folder: str, name: str) -> bytes:
     path = storage.join(folder, name)
     try:
         if not storage.is_remote(path):
-            real = pathlib.Path(path).resolve(strict=True)
-            if not real.is_relative_to(pathlib.Path(folder).resolve()):
-                raise images.BadImage("a symbolic link that leads out of the folder")
-            if not real.is_file():
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                real = pathlib.Path(path).resolve(strict=True)
+                if not real.is_relative_to(pathlib.Path(folder).resolve()):
+                    raise images.BadImage("a symbolic link that leads out of the folder")
+                status = real.stat()
+            if not stat.S_ISREG(status.st_mode):
                 raise images.BadImage("not a plain file")
-            if real.stat().st_size > MAX_FILE_BYTES:
+            if status.st_size > MAX_FILE_BYTES:
                 raise images.BadImage(f"too large: a file of more than {MAX_FILE_BYTES:,} bytes")
         return storage.read(path)
     except OSError as error:

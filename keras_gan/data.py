@@ -93,7 +93,10 @@ def load_split(root: str | os.PathLike[str], split: str, limit: int | None = Non
     info = records.DatasetInfo.read(root)
     if not info.counts.get(split):
         known = ", ".join(name for name, count in info.counts.items() if count)
-        raise UserError(f"Expected a split of {info.dataset} ({known}); received split={split!r}.")
+        hint = f" Try preprocessing with --{split}=hash:0.1." if split != "train" else ""
+        raise UserError(
+            f"Expected a split of {info.dataset} ({known}); received split={split!r}.{hint}"
+        )
     files = [str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == split]
     dataset = tf.data.TFRecordDataset(files, info.compression)
     if limit is not None:

@@ -1,6 +1,10 @@
-"""Any other image data set: the settings of `cifar10`, sized to its images.
+"""Any other images: the settings of `cifar10`, sized to them.
 
+python -m keras_gan.train --images=FOLDER
 python -m keras_gan.train --dataset=NAME [--set image_size=64]
+
+Expected: 3,000 steps in about thirteen minutes on two cores at 64x64; on 400 photographs of faces,
+blurred faces. It is a start that runs anywhere; --steps takes it further.
 """
 
 import dataclasses
@@ -8,5 +12,5 @@ import dataclasses
 from keras_gan.recipes import cifar10
 
 RECIPE = dataclasses.replace(
-    cifar10.RECIPE, name="images", dataset="", validation="hash:0.1", epochs=20
+    cifar10.RECIPE, name="images", dataset="", validation="hash:0.1", steps=3000
 )

@@ -130,3 +130,33 @@ def test_cifar10_is_the_same_command(tmp_path, real_data):
     done = run_module("keras_gan.sample", "--model=saved_models/cifar10", "--n=4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "samples.png").mode == "RGB"
+
+
+def test_own_images_in_three_commands(real_faces, tmp_path):
+    """docs/your_own_images.md, at a small size, on real photographs."""
+    (tmp_path / "faces").symlink_to(real_faces)
+    done = run_module(
+        "pipelines.preprocess", "--images=faces", "--size=16", "--out=data/faces", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        "Next:    python -m keras_gan.train --examples=data/faces"
+    )
+    small = ["--steps=4", "--set=batch_size=16", "--set=network.filters=4", "--set=log_every=2"]
+    done = run_module("keras_gan.train", "--examples=data/faces", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Model:   saved_models/faces/1" in done.stdout
+    done = run_module("keras_gan.sample", "--model=saved_models/faces", "--n=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "samples.png").size == (2 * 17 - 1, 2 * 17 - 1)
+    # The short way makes the same data and run, under names of their own.
+    short = ["--images=faces", "--set=image_size=16", *small]
+    done = run_module("keras_gan.train", *short, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Preprocessed 400 images" in done.stderr
+    hashes = {
+        json.loads(path.read_text())["data_hash"]
+        for path in (tmp_path / "data").glob("*/dataset_info.json")
+    }
+    assert len(hashes) == 1
+    assert len(list((tmp_path / "data").iterdir())) == 2

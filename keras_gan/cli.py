@@ -145,7 +145,7 @@ def _log_plainly() -> None:
     handler.addFilter(
         lambda record: (
             record.levelno >= standard_logging.ERROR
-            or pathlib.Path(record.pathname).parent in _OWN_FOLDERS
+            or any(pathlib.Path(record.pathname).is_relative_to(own) for own in _OWN_FOLDERS)
         )
     )
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from keras_gan import overrides
 from keras_gan.interfaces import UserError
 
+DEFAULT_VALIDATION = "hash:0.1"
+
 
 def _expect(condition: bool, expected: str, **received: Any) -> None:
     if not condition:
@@ -151,7 +153,7 @@ class Recipe:
 
     name: str
     dataset: str
-    validation: str = "hash:0.1"
+    validation: str = DEFAULT_VALIDATION
     image_size: int = 0
     prior: Literal["uniform", "normal", "spherical"] = "normal"
     latent: int = 100
@@ -244,8 +246,8 @@ class Recipe:
         return typing.cast(Recipe, overrides.from_data(Recipe, json.loads(text)))
 
 
-def validation_rule(text: str) -> tuple[str, float]:
-    """Read "last:N", "hash:SHARE" or "none" as (kind, amount)."""
+def validation_rule(text: str, name: str = "validation") -> tuple[str, float]:
+    """Read "last:N", "hash:SHARE" or "none" as (kind, amount); `name` is who has it."""
     kind, _, amount = text.partition(":")
     try:
         if kind == "last" and int(amount) > 0:
@@ -257,6 +259,5 @@ def validation_rule(text: str) -> tuple[str, float]:
     except ValueError:
         pass
     raise UserError(
-        "Expected validation to be last:N, hash:SHARE (0 to 1) or none; "
-        f"received validation={text!r}."
+        f"Expected {name} to be last:N, hash:SHARE (0 to 1) or none; received {name}={text!r}."
     )

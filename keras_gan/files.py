@@ -8,14 +8,33 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+
+PARTIAL = ".partial-"  # what a folder that is being filled has in its name
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+# Asked for once: asking changes it for a moment, for every thread.
+UMASK = _umask()
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Yield a file beside `path` to write; rename it into place, or delete it on failure."""
+def replacing(path: str | os.PathLike[str], parents: bool = True) -> Iterator[pathlib.Path]:
+    """Yield a file beside `path` to write; rename it into place, or delete it on failure.
+
+    Args:
+        path: the file.
+        parents: whether to make its folder.
+    """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
@@ -25,7 +44,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         raise
     os.close(handle)
     temporary = pathlib.Path(name)
-    temporary.chmod(0o666 & ~_umask())  # mkstemp's files are private; open()'s are not
+    temporary.chmod(0o666 & ~UMASK)  # mkstemp's files are private; open()'s are not
     try:
         yield temporary
         temporary.replace(path)
@@ -45,19 +64,23 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _delete_abandoned(path)
-    temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    temporary.chmod(0o777 & ~_umask())
+    temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{PARTIAL}"))
+    temporary.chmod(0o777 & ~UMASK)
     with _held(temporary):
         try:
             yield temporary
             temporary.rename(path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for _ in range(10):  # somebody who was interrupted may still be writing
+                shutil.rmtree(temporary, ignore_errors=True)
+                if not temporary.exists():
+                    break
+                time.sleep(0.1)
 
 
 def _delete_abandoned(path: pathlib.Path) -> None:
     """Delete what killed processes left beside `path`; the living hold theirs."""
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.*/"):
+    for folder in path.parent.glob(f".{glob.escape(path.name)}{PARTIAL}{'[a-z0-9_]' * 8}/"):
         with contextlib.suppress(OSError), _held(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -71,9 +94,3 @@ def _held(folder: pathlib.Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)  # which lets go
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

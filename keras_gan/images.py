@@ -131,11 +131,40 @@ def fit(picture: Image.Image, size: int, how: str = "crop") -> Image.Image:
         left, top = (width - side) // 2, (height - side) // 2
         picture = picture.crop((left, top, left + side, top + side))
     elif how == "pad":
-        side = max(width, height)
-        canvas = Image.new(picture.mode, (side, side), "white")
-        canvas.paste(picture, ((side - width) // 2, (side - height) // 2))
-        picture = canvas
+        scale = size / max(width, height)
+        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+        canvas = Image.new(picture.mode, (size, size), "white")
+        corner = ((size - inner[0]) // 2, (size - inner[1]) // 2)
+        canvas.paste(picture.resize(inner, Image.Resampling.LANCZOS), corner)
+        return canvas
     return picture.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def to_shape(picture: Image.Image, shape: tuple[int, int, int], how: str) -> np.ndarray:
+    """Bring a picture to a shape: uint8 [H, W, C].
+
+    Args:
+        picture: of mode "L" or "RGB".
+        shape: (H, W, C); only a square is ever made of a picture of another size.
+        how: as `fit` has it.
+
+    Raises:
+        BadImage: if the picture is of another size and the shape is no square.
+    """
+    height, width, channels = shape
+    if picture.size != (width, height):
+        if width != height:
+            raise BadImage(f"of another size: {picture.width} x {picture.height} pixels")
+        picture = fit(picture, width, how)
+    return pixels(picture, channels)
+
+
+def has_colour(picture: Image.Image) -> bool:
+    """Say whether a picture's channels differ by more than a JPEG of a grey one's may."""
+    if picture.mode == "L":
+        return False
+    channels = np.asarray(picture).astype(np.int16)
+    return bool(np.ptp(channels, axis=-1).max() > 32)
 
 
 def pixels(picture: Image.Image, channels: int) -> np.ndarray:

@@ -81,28 +81,38 @@ class DatasetInfo:
         return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
     @staticmethod
-    def read(folder: str | os.PathLike[str], name: str = INFO_FILE) -> "DatasetInfo":
+    def read(folder: str | os.PathLike[str]) -> "DatasetInfo":
         """Read a finished data folder's description.
 
         Raises:
             UserError: if the folder is missing, unfinished, unblessed or of another format.
         """
-        path = pathlib.Path(folder) / name
-        if name == INFO_FILE and path.with_name(UNBLESSED_FILE).is_file():
+        path = pathlib.Path(folder) / INFO_FILE
+        if path.with_name(UNBLESSED_FILE).is_file():
             raise UserError(
-                f"Expected data without anomalies; received {folder}, which has some. Try the "
-                "command that made it again: it lists them, and says how to accept them."
+                f"Expected data without anomalies; received {folder}, which has some. Try python "
+                "-m pipelines.preprocess with the same images: it lists them, and how to accept "
+                "them."
             )
         if not path.is_file():
             raise UserError(
                 f"Expected a finished data folder, with {INFO_FILE} in it; received {folder}. "
                 "Try python -m pipelines.preprocess."
             )
+        return DatasetInfo.from_json(path.read_bytes(), str(path))
+
+    @staticmethod
+    def from_json(text: bytes, path: str) -> "DatasetInfo":
+        """Read what `to_json` wrote; `path` says where it is from.
+
+        Raises:
+            UserError: if it is of another format, or none.
+        """
         try:
-            data = json.loads(path.read_text())
+            data = json.loads(text)
             if data.get("format_version") != FORMAT_VERSION:
                 raise UserError(
-                    f"Expected data of format {FORMAT_VERSION}; received {folder} of format "
+                    f"Expected data of format {FORMAT_VERSION}; received {path} of format "
                     f"{data.get('format_version')}. Try preprocessing it again."
                 )
             data.pop("data_hash")
@@ -110,7 +120,9 @@ class DatasetInfo:
             data["classes"] = tuple(data["classes"])
             data["shards"] = tuple(Shard(**shard) for shard in data["shards"])
             return DatasetInfo(**data)
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except UserError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"Expected {path} to describe a data set; received {error!r}."
             ) from error

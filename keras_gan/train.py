@@ -16,11 +16,10 @@ import sys
 from absl import flags
 
 from keras_gan import cli, recipes, records
-from keras_gan.config import Recipe
+from keras_gan.config import DEFAULT_VALIDATION, Recipe
 from keras_gan.interfaces import UserError
+from pipelines import sources
 from pipelines.options import DEFAULT_SIZE, Options
-
-SOURCES = ("dataset", "images", "arrays")
 
 FLAGS = flags.FlagValues()
 
@@ -57,7 +56,7 @@ _string("manual_dir", None, "The data set's original files.")
 
 def options_from(values: flags.FlagValues) -> Options:
     """Say which data the flags name; only a recipe may be given instead."""
-    given = [f"--{name}={values[name].value}" for name in SOURCES if values[name].value]
+    given = [f"--{name}={values[name].value}" for name in sources.KINDS if values[name].value]
     if values.examples and (values.images or values.arrays):
         given.append(f"--examples={values.examples}")
     if len(given) > 1:
@@ -77,7 +76,7 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
     options = options_from(values)
     if values.images or values.arrays:
         recipe = recipes.get_recipe(values.recipe, None, options.title)
-        recipe = dataclasses.replace(recipe, image_size=options.size, validation="hash:0.1")
+        recipe = dataclasses.replace(recipe, image_size=options.size, validation=DEFAULT_VALIDATION)
     elif values.examples and not (values.dataset or values.recipe):
         info = records.DatasetInfo.read(values.examples)
         dataset = info.parameters.get("dataset")

@@ -62,15 +62,19 @@ def judge(
         quality={
             **info.quality,
             "schema_sha256": hashlib.sha256(text).hexdigest(),
+            "statistics_sha256": {
+                name: hashlib.sha256(storage.read(storage.join(folder, name))).hexdigest()
+                for name in statistics_files(info)
+            },
             "anomalies": [dataclasses.asdict(anomaly) for anomaly in anomalies],
             "allowed": sorted({a.name for a in anomalies} & set(checks.allow)),
         },
     )
-    name = records.UNBLESSED_FILE if refused else records.INFO_FILE
+    names = (records.INFO_FILE, records.UNBLESSED_FILE)
+    name, other = reversed(names) if refused else names
     with storage.create(storage.join(folder, name)) as file:
         file.write(info.to_json().encode())
-    if not refused:
-        storage.delete(storage.join(folder, records.UNBLESSED_FILE))
+    storage.delete(storage.join(folder, other))
     return info, refused
 
 
@@ -91,8 +95,14 @@ def expect_blessed(
     names = ",".join(dict.fromkeys(anomaly.name for anomaly in refused))
     raise UserError(
         f"Expected data without anomalies; received {names}. {out} stays unblessed, and training "
-        f"refuses it. Try better data, another --schema, or the same command with --allow={names}."
+        "refuses it. Try better data, another --schema, or python -m pipelines.preprocess with "
+        f"the same images and --allow={names}."
     )
+
+
+def statistics_files(info: records.DatasetInfo) -> list[str]:
+    """Name a data folder's statistics."""
+    return [records.STATISTICS_FILE, *map(records.split_statistics, sorted(info.counts))]
 
 
 def read_statistics(folder: str, info: records.DatasetInfo) -> Statistics:

@@ -11,6 +11,7 @@ from keras_gan import config, images, records
 from keras_gan.interfaces import UserError
 from keras_gan.overrides import unknown
 
+MAX_SIZE = 4096
 DEFAULT_SIZE = 64  # of images from files, which come in all sizes
 SPLITS = ("train", "validation", "test")
 COMPRESSIONS = ("none", "gzip")
@@ -42,7 +43,7 @@ class Options:
     """
 
     dataset: str = ""
-    validation: str = "hash:0.1"
+    validation: str = config.DEFAULT_VALIDATION
     size: int = 0
     data_dir: str | None = None
     manual_dir: str | None = None
@@ -65,7 +66,7 @@ class Options:
             if path is not None and "://" not in path:
                 object.__setattr__(self, name, str(pathlib.Path(path).absolute()))
         kind, share = config.validation_rule(self.validation)
-        test_kind, test_share = config.validation_rule(self.test)
+        test_kind, test_share = config.validation_rule(self.test, "test")
         if test_kind == "last" or (kind == "hash" and share + test_share >= 1):
             raise UserError(
                 "Expected --test to be hash:SHARE or none, and to leave something to train on; "
@@ -77,10 +78,13 @@ class Options:
         split_expressions(self.splits)
         if self.channels not in (0, 1, 3):
             raise UserError(f"Expected --channels of 1 or 3; received {self.channels}.")
-        if self.size and self.size < images.MIN_SIDE:
+        if self.size and not images.MIN_SIDE <= self.size <= MAX_SIZE:
             raise UserError(
-                f"Expected --size of 0 (keep) or at least {images.MIN_SIDE}; received {self.size}."
+                f"Expected --size of 0 (keep) or {images.MIN_SIDE} to {MAX_SIZE}; received "
+                f"{self.size}."
             )
+        if self.labels and not self.arrays:
+            raise UserError(f"Expected --labels with --arrays; received --labels={self.labels}.")
 
     @property
     def title(self) -> str:

@@ -109,16 +109,31 @@ def ensure(
 ) -> pathlib.Path:
     """Return the data folder below `root` for these options; preprocess if it is not there."""
     folder = _folder(options, root)
-    if not (folder / records.INFO_FILE).is_file():
-        source = sources.open_source(options)  # may prepare it first, which changes its fingerprint
-        folder = _folder(options, root)
-        if not (folder / records.INFO_FILE).is_file():
+    if _is_finished(folder):
+        logging.info("%s is finished already: nothing to preprocess", folder)
+        return folder
+    source = sources.open_source(options)  # may prepare it first, which changes its fingerprint
+    folder = _folder(options, root)
+    if not _is_finished(folder):
+        try:
             preprocess(options, folder, checks, beam_flags, source)
+        except OSError:
+            if not _is_finished(folder):  # by another process, meanwhile
+                raise
     return folder
 
 
 def _folder(options: Options, root: str | os.PathLike[str]) -> pathlib.Path:
     return pathlib.Path(root) / options.folder_name(sources.fingerprint(options))
+
+
+def _is_finished(folder: str | os.PathLike[str]) -> bool:
+    """Say whether a folder is described as finished, and not as unblessed besides."""
+    blessed, unblessed = (
+        storage.exists(storage.join(str(folder), name))
+        for name in (records.INFO_FILE, records.UNBLESSED_FILE)
+    )
+    return blessed and not unblessed
 
 
 def preprocess(
@@ -150,12 +165,12 @@ def preprocess(
     blessing.expect_possible(options, checks)
     start = time.monotonic()
     source = source or sources.open_source(options)
-    fingerprint = sources.fingerprint(options)
     _expect_enough_to_hold_out(options, source.splits)
-    unblessed = pathlib.Path(out) / records.UNBLESSED_FILE
-    if unblessed.is_file():
-        info = records.DatasetInfo.read(out, records.UNBLESSED_FILE)
-        if (info.quality["fingerprint"], info.parameters) == (fingerprint, options.parameters()):
+    unblessed = storage.join(str(out), records.UNBLESSED_FILE)
+    if storage.exists(unblessed):
+        info = records.DatasetInfo.from_json(storage.read(unblessed), unblessed)
+        known = (info.quality["fingerprint"], info.parameters)
+        if known == (source.fingerprint, options.parameters()):
             logging.info("Checking %s again", out)
             return blessing.expect_blessed(*blessing.judge(info, options, checks, str(out)), out)
         storage.delete_folder(str(out))
@@ -176,6 +191,12 @@ def preprocess(
         )
         summary = json.loads(storage.read(transforms.in_work(folder, "summary.json")))
         _expect_all(summary, images_read)
+        _expect_held_out(options, source.splits, summary)
+        if sources.fingerprint(options) != source.fingerprint:
+            raise UserError(
+                f"Expected {source.name} to stay as it is; received changes while it was read. "
+                "Nothing was kept. Try again."
+            )
         for name, columns in LISTS.items():
             _collect(folder, name, columns, len(blocks))
         _expect_training_images(summary, folder, options)
@@ -194,7 +215,7 @@ def preprocess(
             },
             quality={
                 "read": images_read,
-                "fingerprint": fingerprint,
+                "fingerprint": source.fingerprint,
                 **{name: summary[name] for name in ("rejected", "duplicates", "conflicts")},
                 "overlap": summary["overlap"],
             },
@@ -231,6 +252,20 @@ def _expect_all(summary: dict[str, Any], images_read: int) -> None:
             f"Expected all {images_read:,} images to be written, duplicates or rejected; received "
             f"{written:,} + {summary['duplicates']:,} + {summary['rejected']:,}: the runner lost "
             "some. Nothing was kept."
+        )
+
+
+def _expect_held_out(options: Options, splits: dict[str, int], summary: dict[str, Any]) -> None:
+    """Check that the last N were N: a source's own numbers may not count from 0."""
+    kind, amount = config.validation_rule(options.validation)
+    if kind != "last" or "validation" in splits:
+        return
+    held_out = summary["counts"].get("validation", 0)
+    missing = summary["duplicates"] + summary["rejected"]
+    if not amount - missing <= held_out <= amount:
+        raise UserError(
+            f"Expected validation={options.validation!r} to hold out {amount:,} images; received "
+            f"{held_out:,}: the source does not number its images from 0. Try hash:0.1."
         )
 
 
@@ -276,7 +311,7 @@ def main(values: flags.FlagValues, beam_flags: list[str]) -> None:
         cli.import_tensorflow()
     if values.out:
         folder = values.out.rstrip("/")
-        if not _finished(options, folder):
+        if not _finished(options, checks, folder):
             preprocess(options, folder, checks, beam_flags)
     else:
         folder = str(ensure(options, ROOT, checks, beam_flags))
@@ -288,18 +323,25 @@ def main(values: flags.FlagValues, beam_flags: list[str]) -> None:
     print(f"Next:    python -m keras_gan.train --examples={folder}")  # noqa: T201
 
 
-def _finished(options: Options, folder: str) -> bool:
+def _finished(options: Options, checks: Checks, folder: str) -> bool:
     """Say whether a folder holds what the options ask for; refuse one that holds other things."""
-    path = pathlib.Path(folder)
-    if storage.is_remote(folder) or not path.exists() or (path / records.UNBLESSED_FILE).is_file():
-        return False
-    if not path.is_dir() or not (path / records.INFO_FILE).is_file():
-        if path.is_dir() and not any(path.iterdir()):
-            return False
+    from pipelines import blessing
+
+    if os.path.ismount(folder):
         raise UserError(
-            f"Expected --out to be a new or empty folder; received {folder}. Try another."
+            f"Expected --out to be a folder to make; received {folder}, where a disk is mounted. "
+            "Try a folder below it."
         )
-    info = records.DatasetInfo.read(folder)
+    if not _is_finished(folder):
+        path = pathlib.Path(folder)
+        unblessed = (path / records.UNBLESSED_FILE).is_file()
+        if path.exists() and not unblessed and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(
+                f"Expected --out to be a new or empty folder; received {folder}. Try another."
+            )
+        return False
+    described = storage.join(folder, records.INFO_FILE)
+    info = records.DatasetInfo.from_json(storage.read(described), described)
     expected = {"fingerprint": sources.fingerprint(options), **options.parameters()}
     received = {"fingerprint": info.quality.get("fingerprint"), **info.parameters}
     changed = [key for key in expected if expected[key] != received.get(key)]
@@ -308,8 +350,12 @@ def _finished(options: Options, folder: str) -> bool:
             f"Expected --out to be new, or of the same images and flags; received {folder}, made "
             f"with other {', '.join(changed)}. Try another --out, or none: each has a folder then."
         )
-    info.verify(folder)
-    logging.info("%s is finished already: nothing to do", folder)
+    if not storage.is_remote(folder):
+        info.verify(folder)
+    if checks.baseline:  # what was accepted before stays so
+        checks = dataclasses.replace(checks, allow=(*checks.allow, *info.quality["allowed"]))
+        blessing.expect_blessed(*blessing.judge(info, options, checks, folder), folder)
+    logging.info("%s is finished already: nothing to preprocess", folder)
     return True
 
 

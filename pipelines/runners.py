@@ -3,11 +3,12 @@
 import argparse
 import contextlib
 import difflib
+import logging as standard_logging
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
 
 import apache_beam as beam
 import grpc
@@ -19,7 +20,8 @@ from keras_gan.interfaces import UserError
 from pipelines import progress, storage, transforms
 
 # Beam's DirectRunner would first look for another runner on the web.
-IN_PROCESS = ("", "DirectRunner", "FnApiRunner")
+IN_PROCESS = ("", "direct", "switchingdirect", "bundlebaseddirect", "fnapi")
+SERVED = ("portable", "flink", "portableflink", "spark", "portablespark")
 ATTEMPTS = 3
 POLL_SECONDS = 0.25
 SERVICE_SECONDS = 20  # for a job service or a worker pool to answer
@@ -58,15 +60,13 @@ def run(
     if "dask_npartitions" in values and not values["dask_partition_size"]:
         # Beam's own default leaves small sets to one worker.
         options = PipelineOptions([f"--dask_npartitions={DASK_PARTITIONS}", *beam_flags])
-    name = values.get("runner") or ""
-    runner = _runner(name)
+    kind = _kind(values.get("runner"))
+    runner = _runner(values.get("runner") or "")
     if not storage.is_remote(folder):
         pathlib.Path(transforms.in_work(folder)).mkdir(parents=True, exist_ok=True)
-    with progress.shown(folder, images):
-        if name in IN_PROCESS and values["direct_running_mode"] != "multi_processing":
-            with beam.Pipeline(runner=runner, options=options) as pipeline:
-                build(pipeline)
-            return
+    with progress.shown(folder, images), _silent("apache_beam"):
+        if kind in IN_PROCESS and values["direct_running_mode"] != "multi_processing":
+            patience = 0.0
         _expect_services(values)
         for attempt in range(1, ATTEMPTS + 1):
             pipeline = beam.Pipeline(runner=runner, options=options)
@@ -85,9 +85,9 @@ def run(
 
 def _runner(name: str) -> Any:
     """Make a runner from its name."""
-    if name in IN_PROCESS:
+    if _kind(name) in IN_PROCESS:
         return FnApiRunner()
-    if name == "DaskRunner":  # which Beam does not know by this name
+    if _kind(name) == "dask":  # which Beam does not know by this name
         from apache_beam.runners.dask.dask_runner import DaskRunner
 
         return DaskRunner()
@@ -135,13 +135,33 @@ def _run_watched(pipeline: beam.Pipeline, folder: str, patience: float) -> None:
 
 def _explain(error: BaseException) -> None:
     """Raise what a worker raised, which runners wrap in the text of its traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     if "Channel closed prematurely" in str(error):
         raise WorkersLostError("a worker process ended") from error
-    if lines and "UserError: " in lines[-1]:
-        text = lines[-1].partition("UserError: ")[2]
+    if isinstance(error, UserError) or "UserError: " in lines[-1]:
+        text = lines[-1].rpartition("UserError: ")[2]
         raise UserError(text.partition(" [while running")[0]) from error
     raise error
+
+
+def _kind(name: str | None) -> str:
+    """Reduce a runner's name to what Beam tells it by: FlinkRunner, flink and a.b.FlinkRunner."""
+    return (name or "").rpartition(".")[2].lower().removesuffix("runner")
+
+
+@contextlib.contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep a library's log quiet: what goes wrong there is raised as well."""
+    logger = standard_logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(standard_logging.CRITICAL)
+    try:
+        yield
+    except KeyboardInterrupt:
+        level = standard_logging.CRITICAL  # the work may go on failing until the process ends
+        raise
+    finally:
+        logger.setLevel(level)
 
 
 def _expect_services(values: dict[str, Any]) -> None:
@@ -162,6 +182,14 @@ def _expect_services(values: dict[str, Any]) -> None:
                 ) from None
 
 
+class _Parser(argparse.ArgumentParser):
+    """Beam's flags, with mistakes as this project reports them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing every flag."""
+        raise UserError(f"Expected Beam's flags as Beam has them; received: {message}.")
+
+
 def expect_possible(beam_flags: Sequence[str], own: Iterable[str] = ()) -> None:
     """Refuse flags that neither Beam nor this command knows, and runners that cannot work here.
 
@@ -170,7 +198,7 @@ def expect_possible(beam_flags: Sequence[str], own: Iterable[str] = ()) -> None:
         own: names of this command's flags.
     """
     _load_options(beam_flags)
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = _Parser(add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         with contextlib.suppress(argparse.ArgumentError):
             options._add_argparse_args(parser)
@@ -187,7 +215,7 @@ def expect_possible(beam_flags: Sequence[str], own: Iterable[str] = ()) -> None:
     served = values.job_endpoint or any(
         getattr(values, f"{kind}_job_server_jar", None) for kind in ("flink", "spark")
     )
-    if "Prism" in runner or (runner.startswith(("Portable", "Flink", "Spark")) and not served):
+    if _kind(runner) == "prism" or (_kind(runner) in SERVED and not served):
         raise UserError(
             "Expected a runner that is here already; received "
             f"--runner={runner}, which downloads a program from the web when it is not told where "

@@ -31,7 +31,7 @@ NAMES = {
     "too_few_examples": "fewer images than the schema asks for",
     "label_missing": "images without a class in a split where others have one",
     "label_domain": "classes outside the schema's domain",
-    "class_missing": "classes of the schema that no training image has",
+    "class_missing": "classes of the schema that no image has",
     "near_constant": "too many images of nearly one colour",
     "split_overlap": "too many images that were in two splits",
     "train_test_skew": "a test split unlike the training split",
@@ -149,7 +149,7 @@ def validate(
     features = {feature.name: feature for feature in schema.feature}
     found = list(_whole(schema, statistics, image_shape))
     for split, dataset in statistics.items():
-        found += _each(features, split, dataset, statistics["train"])
+        found += _each(features, split, dataset)
         if split != "train":
             skewed = _shifts(features, statistics["train"], dataset, "skew_comparator")
             found += [
@@ -185,20 +185,27 @@ def _whole(
     total = int(sum(dataset.num_examples for dataset in statistics.values()))
     if total < least:
         yield Anomaly("too_few_examples", "all", f"expected at least {least:,}, found {total:,}")
+    label = next((feature for feature in schema.feature if feature.name == "label"), None)
+    found = [stats for split in statistics.values() if (stats := _feature(split, "label"))]
+    if label is not None and label.HasField("int_domain") and found:
+        domain = label.int_domain
+        absent = set(range(domain.min, domain.max + 1)) - set().union(*map(_numbers, found))
+        if absent:
+            yield Anomaly("class_missing", "all", f"no image of class {_listed(sorted(absent))}")
 
 
 def _each(
     features: dict[str, schema_pb2.Feature],
     split: str,
     dataset: statistics_pb2.DatasetFeatureStatistics,
-    train: statistics_pb2.DatasetFeatureStatistics,
 ) -> Iterator[Anomaly]:
     """Check one split."""
     value, value_stats = features.get("image/value"), _feature(dataset, "image/value")
     if value is not None and value_stats is not None:
         low, high = value_stats.num_stats.min, value_stats.num_stats.max
         domain = value.int_domain
-        if not domain.min <= low <= high <= domain.max:
+        bounded = value.HasField("int_domain")
+        if bounded and not domain.min <= low <= high <= domain.max:
             text = f"expected {domain.min} to {domain.max}, found {low:.0f} to {high:.0f}"
             yield Anomaly("value_range", split, text)
     label, label_stats = features.get("label"), _feature(dataset, "label")
@@ -207,16 +214,13 @@ def _each(
         if missing:
             text = f"{missing:,} of {dataset.num_examples:,} images have no class"
             yield Anomaly("label_missing", split, text)
-        if label is not None:
+        if label is not None and label.HasField("int_domain"):
             domain = label.int_domain
-            numbers = {int(value.value) for value in label_stats.string_stats.top_values}
+            numbers = _numbers(label_stats)
             outside = sorted(n for n in numbers if not domain.min <= n <= domain.max)
             if outside:
                 text = f"expected {domain.min} to {domain.max}, found {_listed(outside)}"
                 yield Anomaly("label_domain", split, text)
-            absent = sorted(set(range(domain.min, domain.max + 1)) - numbers)
-            if absent and dataset is train:
-                yield Anomaly("class_missing", split, f"no image of class {_listed(absent)}")
     elif label is not None and label.presence.min_fraction > 0:
         yield Anomaly("label_missing", split, "no image has a class")
     contrast, contrast_stats = features.get("image/contrast"), _feature(dataset, "image/contrast")
@@ -278,6 +282,10 @@ def _feature(
 ) -> statistics_pb2.FeatureNameStatistics | None:
     found = (feature for feature in dataset.features if list(feature.path.step) == [name])
     return next(found, None)
+
+
+def _numbers(label: statistics_pb2.FeatureNameStatistics) -> set[int]:
+    return {int(value.value) for value in label.string_stats.top_values}
 
 
 def _shares(label: statistics_pb2.FeatureNameStatistics) -> dict[int, float]:

@@ -50,7 +50,8 @@ def create(path: str) -> Iterator[BinaryIO]:
         with _beam(path).create(path, compression_type="uncompressed") as file:
             yield file
     else:
-        with files.replacing(path) as temporary, temporary.open("wb") as file:
+        # Its folder is there, or was taken away from a worker that nobody waits for any more.
+        with files.replacing(path, parents=False) as temporary, temporary.open("wb") as file:
             yield file
 
 
@@ -63,6 +64,12 @@ def match(pattern: str) -> list[tuple[str, int, float]]:
     """List the files that a pattern matches, in order: (path, bytes, time of last change)."""
     found = _beam(pattern).match([pattern])[0].metadata_list
     return sorted((each.path, each.size_in_bytes, each.last_updated_in_seconds) for each in found)
+
+
+def make_folder(path: str) -> None:
+    """Make a folder, where there are any, in one that is there."""
+    if not is_remote(path):
+        pathlib.Path(path).mkdir(exist_ok=True)
 
 
 def delete(path: str) -> None:

@@ -406,7 +406,9 @@ class Finish(beam.DoFn):
 
     def process(self, element: Summary) -> None:
         """Write the files."""
+        storage.make_folder(storage.join(self._folder, "statistics"))
         for split, moments in element.moments.items():
+            storage.make_folder(storage.join(self._folder, "statistics", f"Split-{split}"))
             with storage.create(
                 storage.join(self._folder, records.split_statistics(split))
             ) as file:

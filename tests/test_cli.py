@@ -96,7 +96,7 @@ def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
         ("pipelines.preprocess", ["--dataset=a", "--images=b"], "received --dataset and --images"),
         ("pipelines.preprocess", ["folder"], "received 'folder'"),
         ("pipelines.preprocess", ["--dataset=mnist", "--size=-1"], "flag --size=-1"),
-        ("pipelines.preprocess", ["--dataset=mnist", "--size=2"], "at least 4; received 2"),
+        ("pipelines.preprocess", ["--dataset=mnist", "--size=2"], "4 to 4096; received 2"),
         ("pipelines.preprocess", ["--dataset=mnist", "--channels=2"], "--channels of 1 or 3"),
         ("pipelines.preprocess", ["--dataset=mnist", "--fit=fill"], "value should be one of"),
         ("pipelines.preprocess", ["--dataset=mnist", "--validation=1"], "last:N"),

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from keras_gan.interfaces import UserError
 from pipelines import preprocess, sources, storage
 from pipelines.options import Checks, Options
 from pipelines.sources import arrays
+from pipelines.sources import folder as folder_source
 from pipelines.sources import source as source_module
 
 NONE = {"validation": "none"}
@@ -255,6 +257,10 @@ def test_ensure_does_nothing_twice_and_never_mixes(file, tmp_path, monkeypatch):
     ]
     folders = [preprocess.ensure(o, tmp_path / "data") for o in changed]
     os.utime(file, (1, 1))
+    assert preprocess.ensure(options, tmp_path / "data") == first  # it is the content that counts
+    stamp = os.stat(file)  # noqa: PTH116
+    np.savez(file, x_train=numbered(30, 50), x_test=numbered(10, 100))
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     folders.append(preprocess.ensure(options, tmp_path / "data"))
     assert len({first, *folders}) == 5
 
@@ -312,31 +318,155 @@ def command(*arguments):
     return [sys.executable, "-m", "pipelines.preprocess", *arguments]
 
 
+KILLER = """
+import os, pathlib, shutil, signal, sys
+
+moment, log = int(sys.argv.pop(1)), sys.argv.pop(1)
+calls = 0
+
+
+def deadly(work):
+    def wrapped(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return work(*arguments, **options)
+
+    return wrapped
+
+
+for name in ("rename", "replace", "unlink", "mkdir"):
+    setattr(pathlib.Path, name, deadly(getattr(pathlib.Path, name)))
+shutil.rmtree = deadly(shutil.rmtree)
+import runpy
+
+try:
+    runpy.run_module("pipelines.preprocess", run_name="__main__")
+finally:
+    open(log, "w").write(str(calls))
+"""
+
+
 def test_killed_at_any_moment_the_folder_is_absent_or_whole(tmp_path):
-    """Ten kills, spread over a whole run; what they leave is gone after the next run."""
+    """Killed before each of the last changes to the disk, and at some moments before them."""
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "a.npy", rng.integers(0, 256, (4000, 16, 16), np.uint8))
-    out = tmp_path / "data" / "out"
-    arguments = command(f"--arrays={tmp_path / 'a.npy'}", f"--out={out}", "--shard_mb=1")
-    start = time.monotonic()
-    subprocess.run(arguments, check=True, capture_output=True, cwd=tmp_path)
-    seconds = time.monotonic() - start
+    np.save(tmp_path / "a.npy", rng.integers(0, 256, (2500, 16, 16), np.uint8))
+    out, log = tmp_path / "data" / "out", tmp_path / "log"
+    arguments = [f"--arrays={tmp_path / 'a.npy'}", f"--out={out}", "--shard_mb=1"]
+
+    def run(moment):
+        command = [sys.executable, "-c", KILLER, str(moment), str(log), *arguments]
+        return subprocess.run(command, check=False, capture_output=True, cwd=tmp_path).returncode
+
+    assert run(0) == 0
     expected = content(out)
-    killed = 0
-    for moment in np.linspace(0.5, 1.0, 10) * seconds:
+    calls = int(log.read_text())
+    moments = [*np.linspace(2, calls - 6, 5).astype(int), *range(calls - 5, calls + 1)]
+    for moment in moments:
         if out.exists():
-            out.rename(tmp_path / f"whole-{moment}")
-        process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, cwd=tmp_path)
-        time.sleep(moment)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+            shutil.rmtree(out)
+        assert run(moment) == -signal.SIGKILL
         assert not out.exists() or content(out) == expected
-    assert killed >= 5
-    if out.exists():
-        out.rename(tmp_path / "last")
-    subprocess.run(arguments, check=True, capture_output=True, cwd=tmp_path)
+    # What was left is gone after the next run, and what is not ours is still there.
+    (tmp_path / "data" / ".out.mine").mkdir()
+    shutil.rmtree(out, ignore_errors=True)
+    assert run(0) == 0
     assert content(out) == expected
-    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    assert sorted(p.name for p in out.parent.iterdir()) == [".out.mine", "out"]
+
+
+def test_killed_while_an_unblessed_folder_is_accepted(tmp_path, monkeypatch):
+    """Between the two changes that this takes, the same command must be able to go on."""
+    rows = numbered(30)
+    rows[:5] = np.arange(5)[:, None, None, None]
+    np.save(tmp_path / "a.npy", rows)
+    options, allow = (
+        Options(arrays=str(tmp_path / "a.npy"), **NONE),
+        Checks(allow=("near_constant",)),
+    )
+    with pytest.raises(UserError, match="near_constant"):
+        preprocess.ensure(options, tmp_path / "data")
+    monkeypatch.setattr(storage, "delete", lambda path: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception, match="killed"):
+        preprocess.ensure(options, tmp_path / "data", allow)
+    monkeypatch.undo()
+    (folder,) = (tmp_path / "data").iterdir()
+    with pytest.raises(UserError, match="Expected data without anomalies"):
+        records.DatasetInfo.read(folder)
+    assert preprocess.ensure(options, tmp_path / "data", allow) == folder
+    assert records.DatasetInfo.read(folder).counts == {"train": 30}
+
+
+def test_images_that_change_while_they_are_read_are_not_mixed(tmp_path, monkeypatch):
+    for index in range(20):
+        Image.fromarray(numbered(1, index)[0, ..., 0]).save(tmp_path / f"{index:02d}.png")
+    picture = folder_source.FolderSource._picture
+
+    def change(self, name):
+        if name.endswith("10.png"):
+            Image.fromarray(numbered(1, 999)[0, ..., 0]).save(tmp_path / "15.png")
+        return picture(self, name)
+
+    monkeypatch.setattr(folder_source.FolderSource, "_picture", change)
+    with pytest.raises(UserError, match="changes while it was read"):
+        preprocess.preprocess(Options(images=str(tmp_path), size=8, **NONE), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_at_once_both_end_well(file, tmp_path):
+    arguments = command(f"--arrays={file}", "--validation=last:7")
+    both = [
+        subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for process in both:
+        _, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+    assert len(list((tmp_path / "data").iterdir())) == 1
+
+
+def test_an_interrupt_is_no_traceback_and_leaves_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "a.npy", rng.integers(0, 256, (30000, 28, 28), np.uint8))
+    arguments = command(f"--arrays={tmp_path / 'a.npy'}", "--out=data/out", "--shard_mb=1")
+    process = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(tmp_path.glob("data/.out*/work/read-*")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "data").iterdir())
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_a_users_error_is_one_sentence_wherever_it_was_found(tmp_path, flags):
+    np.save(tmp_path / "a.npy", numbered(30))
+    source = sources.open_source(Options(arrays=str(tmp_path / "a.npy"), **NONE))
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    with pytest.raises(UserError) as caught:
+        preprocess.preprocess(
+            Options(arrays=str(tmp_path / "a.npy"), **NONE), tmp_path / "out", None, flags, source
+        )
+    assert str(caught.value).startswith("Expected 30 rows in")
+    assert str(caught.value).endswith("it is cut short.")
+
+
+def test_a_finished_folder_is_compared_with_a_baseline(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 100)):
+        np.save(tmp_path / f"{name}.npy", rng.integers(low, low + 100, (300, 8, 8), np.uint8))
+        arguments = command(f"--arrays={name}.npy", f"--out={name}", "--validation=none")
+        subprocess.run(arguments, cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run(
+        command("--arrays=light.npy", "--out=light", "--validation=none", "--baseline=dark"),
+        cwd=tmp_path, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "received brightness_drift" in done.stderr
+    with pytest.raises(UserError, match="Expected data without anomalies"):
+        records.DatasetInfo.read(tmp_path / "light")
 
 
 def test_a_second_run_does_nothing_and_says_so(file, tmp_path):
@@ -350,14 +480,16 @@ def test_a_second_run_does_nothing_and_says_so(file, tmp_path):
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
     second = run("--out=out")
     assert second.returncode == 0
-    assert "out is finished already: nothing to do" in second.stderr
+    assert "out is finished already: nothing to preprocess" in second.stderr
     assert second.stdout == first.stdout
     assert stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
     third = run("--out=out", "--size=16", "--compression=gzip")
     assert third.returncode == 2
     assert "made with other size, compression" in third.stderr
-    own = run()
-    assert own.returncode == 0
+    for text in ("Preprocessed 40 images", "is finished already: nothing to preprocess"):
+        own = run()
+        assert own.returncode == 0
+        assert text in own.stderr
     assert [p.name.rpartition("-")[0] for p in (tmp_path / "data").iterdir()] == ["numbers"]
 
 

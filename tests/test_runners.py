@@ -156,11 +156,9 @@ def test_workers_that_cannot_start_are_an_error_within_a_minute(images, tmp_path
 @pytest.mark.parametrize("flag", ["job_endpoint", "environment_config"])
 def test_nobody_at_an_address_is_an_error(images, tmp_path, flag, monkeypatch):
     monkeypatch.setattr(runners, "SERVICE_SECONDS", 1)
-    with socket.socket() as listener:  # answers to connections, at least
-        listener.bind(("127.0.0.1", 0))
-        values = {"environment_type": "EXTERNAL", flag: f"localhost:{free_port()}"}
-        with pytest.raises(UserError, match=f"answer at --{flag}"):
-            runners._expect_services(values)
+    values = {"environment_type": "EXTERNAL", flag: f"localhost:{free_port()}"}
+    with pytest.raises(UserError, match=f"answer at --{flag}"):
+        runners._expect_services(values)
 
 
 def test_dask_workers_give_the_same_bytes(images, expected, tmp_path):
@@ -184,6 +182,9 @@ def test_dask_workers_give_the_same_bytes(images, expected, tmp_path):
         (["--runner=PrismRunner"], "downloads a program"),
         (["--runner=PortableRunner"], "Try --runner=PortableRunner --job_endpoint"),
         (["--runner=FlinkRunner"], "downloads a program"),
+        (["--runner=flink"], "downloads a program"),
+        (["--runner=apache_beam.runners.portability.prism_runner.PrismRunner"], "downloads"),
+        (["--direct_num_workers=abc"], "Beam's flags as Beam has them.*invalid int value"),
         (["--runer=FlinkRunner"], "Did you mean --runner"),
         (["--imags=x"], "Did you mean --images"),
     ],

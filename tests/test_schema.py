@@ -80,7 +80,9 @@ def test_label_domain_and_missing_classes():
     wide = statistics(labels=np.arange(300) % 5)
     assert check(wide, inferred_from=statistics()) == [("label_domain", "train")]
     narrow = statistics(labels=np.arange(300) % 2)
-    assert check(narrow, inferred_from=statistics()) == [("class_missing", "train")]
+    assert check(narrow, inferred_from=statistics()) == [("class_missing", "all")]
+    elsewhere = statistics(labels=np.arange(300) % 2, validation=even(2, labels=np.array([2, 2])))
+    assert check(elsewhere, inferred_from=statistics()) == []
 
 
 def test_labels_that_some_images_lack():
@@ -95,6 +97,14 @@ def test_labels_that_some_images_lack():
         next(f for f in expected.feature if f.name == "label").presence.min_fraction = 1
 
     assert check(unlabelled, change=ask) == [("label_missing", "train")]
+
+
+def test_a_schema_without_domains_bounds_nothing():
+    def open_up(expected):
+        for feature in expected.feature:
+            feature.ClearField("int_domain")
+
+    assert check(statistics(labels=np.arange(300) % 5), change=open_up) == []
 
 
 def test_near_constant_images():

@@ -107,8 +107,14 @@ def test_resizing_and_channels(tmp_path):
         ({"images": np.zeros((5, 3, 6, 6), np.uint8)}, "Try transposing"),
         ({"images": np.asfortranarray(IMAGES)}, "Fortran order"),
         ({"images": np.array([None, 1])}, "Python objects"),
+        ({"images": IMAGES[:0]}, r"n of at least 1; received .*\(0, 6, 6\)"),
+        ({"images": np.zeros((3, 0, 6), np.uint8)}, "n of at least 1"),
+        ({"x_train": IMAGES, "x_test": IMAGES[:0]}, "n of at least 1"),
+        ({"x_train": IMAGES, "x_test": np.zeros((3, 9, 9), np.uint8)}, "one shape in all splits"),
+        ({"images": IMAGES, "labels": LABELS + 2**16}, "from 0 to 65535"),
+        ({"images": IMAGES, "labels": np.full(20, 2**64 - 1, np.uint64)}, "from 0 to 65535"),
         ({"images": IMAGES, "labels": LABELS / 2}, "whole numbers"),
-        ({"images": IMAGES, "labels": -2 - LABELS}, "whole numbers.*from -4 on"),
+        ({"images": IMAGES, "labels": -2 - LABELS}, "whole numbers.*of -4 to 0"),
         ({"images": IMAGES, "labels": np.array(["a"] * 20)}, "whole numbers.*<U1"),
     ],
 )
@@ -163,3 +169,58 @@ def test_the_toronto_face_database(tmp_path):
     scipy.io.savemat(tmp_path / "other.mat", {"x": images})
     with pytest.raises(UserError, match=r"labs_ex and folds; received .* with x"):
         opened(tmp_path / "other.mat")
+
+
+def test_splits_keep_their_labels(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=LABELS, x_test=IMAGES, y_test=LABELS)
+    source = opened(tmp_path / "a.npz", splits="train=x_test")
+    np.testing.assert_array_equal(read(source)[1], LABELS)
+
+
+def test_labels_beside_go_with_one_array_alone(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, x_test=IMAGES)
+    np.save(tmp_path / "l.npy", LABELS)
+    with pytest.raises(UserError, match=r"for one array of images; received .* with train, test"):
+        opened(tmp_path / "a.npz", labels=str(tmp_path / "l.npy"))
+    with pytest.raises(UserError, match="Expected --labels with --arrays"):
+        Options(images="x", labels="l.npy")
+    np.savez(tmp_path / "l.npz")
+    np.save(tmp_path / "a.npy", IMAGES)
+    with pytest.raises(UserError, match=r"Expected one array in .*; received none"):
+        opened(tmp_path / "a.npy", labels=str(tmp_path / "l.npz"))
+
+
+def test_a_size_that_is_no_square_is_kept_or_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((4, 6, 8, 3), 9, np.uint8))
+    pictures, _, _ = read(opened(tmp_path / "a.npy", channels=1))
+    assert pictures.shape == (4, 6, 8, 1)
+
+
+def test_suffixes_may_be_in_capitals(tmp_path):
+    np.savez(tmp_path / "a.npz", images=IMAGES)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert opened(tmp_path / "A.NPZ").splits == {"train": 20}
+    with pytest.raises(UserError, match=r"\.npz, \.npy or \.mat file"):
+        (tmp_path / "a.txt").touch()
+        opened(tmp_path / "a.txt")
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", images=IMAGES)
+    source = opened(tmp_path / "a.npz")
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"damaged content|cut short"):
+        read(source)
+
+
+@pytest.mark.parametrize("key", ["images", "labs_ex"])
+def test_face_databases_whose_arrays_do_not_fit(tmp_path, key):
+    data = {"images": IMAGES, "folds": np.zeros((20, 1)), "labs_ex": np.ones((20, 1))}
+    scipy.io.savemat(tmp_path / "t.mat", {**data, key: data[key][:5]})
+    with pytest.raises(UserError, match="arrays of one length"):
+        opened(tmp_path / "t.mat")
+    scipy.io.savemat(tmp_path / "u.mat", {**data, "images": IMAGES.astype(np.uint16)})
+    with pytest.raises(UserError, match="pixels of uint8"):
+        opened(tmp_path / "u.mat")

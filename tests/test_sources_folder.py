@@ -215,3 +215,53 @@ def test_every_suffix_is_one_that_pillow_reads():
     Image.init()
     for suffix in folder.SUFFIXES:
         assert Image.registered_extensions()[suffix] in FORMATS
+
+
+def test_a_stray_folder_beside_splits_is_no_class(tmp_path):
+    for name in ("train", "test", "extra"):
+        write(tmp_path / name / "a.png")
+    with pytest.raises(UserError, match=r"received extra, test, train\. Try --splits=train=FOLDER"):
+        opened(tmp_path)
+    assert opened(tmp_path, splits="train=extra").splits == {"train": 1}
+    with pytest.raises(UserError, match="each folder once"):
+        opened(tmp_path, splits="train=extra,test=extra")
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for name in ("train", "bus"):
+        write(tmp_path / name / "a.png")
+    assert opened(tmp_path).classes == ("bus", "train")
+
+
+def test_colour_among_grey_images_is_never_lost_unsaid(tmp_path):
+    """The files that decide are spread evenly; one between them that has colours is set aside."""
+    for index in range(128):
+        write(tmp_path / f"{index:03d}.png", index)
+    write(tmp_path / "001.png", (255, 0, 0), mode="RGB")
+    write(tmp_path / "003.png", (9, 9, 9), mode="RGB")  # grey, whatever its mode
+    source = opened(tmp_path)
+    assert source.image_shape == (16, 16, 1)
+    images, rejected = read(source)
+    assert rejected == {"001.png": "in colour among grey images; --channels=3 keeps colours"}
+    assert images["003.png"] == (None, 9)
+    assert len(read(opened(tmp_path, channels=1))[0]) == 128
+    for index in range(64, 128):
+        write(tmp_path / f"{index:03d}.png", (255, 0, 0), mode="RGB")
+    assert opened(tmp_path).image_shape == (16, 16, 3)
+
+
+def test_class_names_that_are_no_text_can_be_written_down(tmp_path):
+    for raw in (b"\xff", b"\xfe"):
+        write(tmp_path / os.fsdecode(raw) / "a.png", raw[0])
+    source = opened(tmp_path)
+    assert source.classes == ("\\udcfe", "\\udcff")
+    assert sorted(value for value, _ in read(source)[0].values()) == [0, 1]
+
+
+def test_a_changed_link_target_changes_the_fingerprint(tmp_path):
+    (tmp_path / ".store").mkdir()
+    target = write(tmp_path / ".store" / "1.png", 3)
+    (tmp_path / "a.png").symlink_to(target)
+    before = sources.fingerprint(Options(images=str(tmp_path)))
+    write(target, 200, size=(32, 32))
+    assert sources.fingerprint(Options(images=str(tmp_path))) != before

@@ -9,8 +9,9 @@ blurred faces. It is a start that runs anywhere; --steps takes it further.
 
 import dataclasses
 
+from keras_gan.config import DEFAULT_VALIDATION
 from keras_gan.recipes import cifar10
 
 RECIPE = dataclasses.replace(
-    cifar10.RECIPE, name="images", dataset="", validation="hash:0.1", steps=3000
+    cifar10.RECIPE, name="images", dataset="", validation=DEFAULT_VALIDATION, steps=3000
 )

@@ -5,6 +5,7 @@ A source is plain data, so that Beam can send it to any worker:
     image_shape   (H, W, C) that every image is brought to
     classes       class names in label order
     splits        images of each of our splits: "train", "validation", "test"
+    fingerprint   what tells whether the source has changed
     names         the images' names in each split, where the source has them
     describe()    where the images come from, for `dataset_info.json`
     read(block)   chunks of images, in the source's order

@@ -54,6 +54,8 @@ class FolderSource:
         splits: files of each split.
         depth: folders above the class in an image's name: 1 where there are split folders.
         ignored: files that are no images by their names.
+        grey: whether it was chosen to be grey because the images looked at are.
+        fingerprint: hash of the files' names, sizes and times of last change.
         names: each split's files, relative to `folder`, in order.
     """
 
@@ -65,6 +67,8 @@ class FolderSource:
     splits: dict[str, int]
     depth: int
     ignored: int
+    grey: bool
+    fingerprint: str
     names: dict[str, tuple[str, ...]] = dataclasses.field(repr=False)
 
     def describe(self) -> dict[str, Any]:
@@ -102,12 +106,13 @@ class FolderSource:
 
     def _picture(self, name: str) -> np.ndarray | images.BadImage:
         """Read one file: its pixels, or why there are none."""
-        size, _, channels = self.image_shape
         try:
-            picture = images.decode(_content(self.folder, name), size)
+            picture = images.decode(_content(self.folder, name), self.image_shape[0])
+            if self.grey and images.has_colour(picture):
+                return images.BadImage("in colour among grey images; --channels=3 keeps colours")
+            return images.to_shape(picture, self.image_shape, self.fit)
         except images.BadImage as reason:
             return reason
-        return images.pixels(images.fit(picture, size, self.fit), channels)
 
 
 def open_source(options: Options) -> FolderSource:
@@ -126,6 +131,7 @@ def open_source(options: Options) -> FolderSource:
             "Try another --images."
         )
     used = [name for listed in splits.values() for name in listed]
+    channels = options.channels or _channels(root, used)
     classes = sorted({_class_of(name, depth) for name in used} - {""})
     if ignored:
         logging.info("Ignoring %s files that are no images by their names", f"{ignored:,}")
@@ -135,19 +141,24 @@ def open_source(options: Options) -> FolderSource:
     return FolderSource(
         name=options.title,
         folder=root,
-        image_shape=(size, size, options.channels or _channels(root, used)),
+        image_shape=(size, size, channels),
         fit=options.fit,
         classes=tuple(classes),
         splits={split: len(listed) for split, listed in splits.items()},
         depth=depth,
         ignored=ignored,
+        grey=not options.channels and channels == 1,
+        fingerprint=_fingerprint(files),
         names={split: tuple(listed) for split, listed in splits.items()},
     )
 
 
 def fingerprint(options: Options) -> str:
     """Hash the files' names, sizes and times of last change."""
-    _, files, _ = list_files(options.images or "")
+    return _fingerprint(list_files(options.images or "")[1])
+
+
+def _fingerprint(files: list[tuple[str, int, float]]) -> str:
     digest = hashlib.sha256()
     for name, size, changed in files:
         digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
@@ -183,8 +194,12 @@ def _walk(root: str, below: str) -> Iterator[tuple[str, int, float]]:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(name + "/")
             elif entry.is_symlink() or entry.is_file():
-                status = entry.stat(follow_symlinks=False)
-                yield name, status.st_size, status.st_mtime_ns
+                try:
+                    status = entry.stat()  # of what a link leads to
+                except OSError:
+                    status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) or entry.is_symlink():
+                    yield name, status.st_size, status.st_mtime_ns
     for folder in folders:
         yield from _walk(root, folder)
 
@@ -213,9 +228,15 @@ def _splits(names: list[str], chosen: dict[str, str]) -> tuple[dict[str, list[st
     tops = {name.partition("/")[0] if "/" in name else "" for name in names}
     if not chosen:
         known = {top: SPLIT_FOLDERS.get(top.lower(), "") for top in tops}
-        ours = set(known.values())
-        if "train" not in ours or "" in ours or len(ours) < len(known):
-            return {"train": names}, 0
+        ours = set(known.values()) - {""}
+        if "train" not in ours or len(known) == 1 or (len(ours) == 1 and "" in known.values()):
+            return {"train": names}, 0  # classes, one of which may be called so
+        if "" in known.values() or len(ours) < len(known):
+            raise UserError(
+                "Expected folders of splits alone, or of classes alone; received "
+                f"{', '.join(sorted(filter(None, tops)))}{' and files' * ('' in tops)}. Try "
+                "--splits=train=FOLDER,test=FOLDER."
+            )
     else:
         unknown = set(chosen.values()) - tops
         if unknown:
@@ -224,6 +245,10 @@ def _splits(names: list[str], chosen: dict[str, str]) -> tuple[dict[str, list[st
                 f"received {', '.join(sorted(unknown))}."
             )
         known = {folder: split for split, folder in chosen.items()}
+        if len(known) < len(chosen):
+            raise UserError(
+                f"Expected --splits to name each folder once; received {list(chosen.values())}."
+            )
     splits: dict[str, list[str]] = {}
     for name in names:
         split = known.get(name.partition("/")[0])
@@ -234,7 +259,7 @@ def _splits(names: list[str], chosen: dict[str, str]) -> tuple[dict[str, list[st
 
 def _class_of(name: str, depth: int) -> str:
     """Return the folder that names an image's class; "" if it lies in none."""
-    parts = name.split("/")
+    parts = name.encode("utf-8", "backslashreplace").decode().split("/")
     return parts[depth] if len(parts) > depth + 1 else ""
 
 
@@ -260,7 +285,7 @@ def _content(folder: str, name: str) -> bytes:
 
 def _sample(root: str, names: list[str]) -> Iterator[bytes]:
     """Read some files, evenly spread."""
-    for name in names[:: max(1, len(names) // SAMPLED)][:SAMPLED]:
+    for name in names[:: -(-len(names) // SAMPLED)]:
         try:
             yield _content(root, name)
         except images.BadImage:
@@ -288,8 +313,8 @@ def _common_size(root: str, names: list[str], place: str) -> int:
             continue
     if len(sizes) == 1 and len(set(next(iter(sizes)))) == 1:
         return next(iter(sizes))[0]
-    listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes)[:3])
+    listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes)[:3]) or "none"
     raise UserError(
-        f"Expected square images of one size to keep; received {listed}, ... in {place}. "
+        f"Expected square images of one size to keep; received {listed} in {place}. "
         f"Try --size={DEFAULT_SIZE}."
     )

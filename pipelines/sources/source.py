@@ -47,6 +47,7 @@ class Source(Protocol):
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     splits: dict[str, int]
+    fingerprint: str
     names: dict[str, tuple[str, ...]]
 
     def describe(self) -> dict[str, Any]:

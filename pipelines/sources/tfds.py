@@ -41,6 +41,7 @@ class TfdsSource:
         classes: class names in label order.
         splits: images of each of our splits.
         theirs: what TFDS calls each of them.
+        fingerprint: hash of TFDS's version and of when the data were written.
         files: (file, records to skip, records to take) of each.
     """
 
@@ -52,6 +53,7 @@ class TfdsSource:
     classes: tuple[str, ...]
     splits: dict[str, int]
     theirs: dict[str, str]
+    fingerprint: str
     files: dict[str, tuple[tuple[str, int, int], ...]] = dataclasses.field(repr=False)
     names: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
@@ -111,11 +113,10 @@ class TfdsSource:
                 return _decoder(self.image_shape)(full).numpy()[:count], [None] * count
         pictures = np.zeros((len(encoded), *self.image_shape), np.uint8)
         reasons: list[str | None] = []
-        size, _, channels = self.image_shape
         for index, content in enumerate(encoded.numpy()):
             try:
-                picture = images.fit(images.decode(content), size, self.fit)
-                pictures[index] = images.pixels(picture, channels)
+                picture = images.decode(content)
+                pictures[index] = images.to_shape(picture, self.image_shape, self.fit)
                 reasons.append(None)
             except images.BadImage as reason:
                 reasons.append(str(reason))
@@ -198,6 +199,7 @@ def open_source(options: Options) -> TfdsSource:
         classes=tuple(features[label_key].names or ()) if label_key else (),
         splits={ours: split.num_examples for ours, split in chosen.items()},
         theirs=theirs,
+        fingerprint=fingerprint(options),
         files={
             ours: tuple((str(f.filename), f.skip, f.take) for f in split.file_instructions)
             for ours, split in chosen.items()

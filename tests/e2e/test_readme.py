@@ -44,7 +44,8 @@ def test_the_same_command_goes_on_and_reuses_the_data(trained):
     done = run_module("keras_gan.train", *longer, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "Resuming runs/mnist at step 30 of 40" in done.stderr
-    assert "Preprocess" not in done.stderr
+    assert "Preprocessed" not in done.stderr
+    assert "is finished already: nothing to preprocess" in done.stderr
     assert "saved_models/mnist/2" in done.stdout
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pipelines import storage, transforms
 
 POLL_SECONDS = 0.25
+SHARE = 50  # looking takes at most one part in so many of the time
 PLAIN_SECONDS = 15  # between two lines where there is no terminal
 STAGES = {"read": "Reading", "written": "Writing"}
 
@@ -60,11 +61,13 @@ def _watch(folder: str, images: int, done: threading.Event) -> None:
             disable=not terminal,
             ncols=min(shutil.get_terminal_size().columns, 100),
         ) as bar:
-            number = 0
-            while number < images and not done.wait(POLL_SECONDS):
+            number, pause = 0, POLL_SECONDS
+            while number < images and not done.wait(pause):
+                began = time.monotonic()
                 number = count(folder, stage)
                 bar.update(number - bar.n)
                 now = time.monotonic()
+                pause = max(POLL_SECONDS, SHARE * (now - began))
                 if not terminal and now - spoken > PLAIN_SECONDS:
                     spoken = now
                     rate = number / (now - start)

@@ -23,7 +23,7 @@ from pipelines import progress, storage, transforms
 IN_PROCESS = ("", "direct", "switchingdirect", "bundlebaseddirect", "fnapi")
 SERVED = ("portable", "flink", "portableflink", "spark", "portablespark")
 ATTEMPTS = 3
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.5
 SERVICE_SECONDS = 20  # for a job service or a worker pool to answer
 DASK_PARTITIONS = 16
 
@@ -111,16 +111,17 @@ def _run_watched(pipeline: beam.Pipeline, folder: str, patience: float) -> None:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    visible = patience > 0 and not storage.is_remote(folder)
     seen, since = -1, time.monotonic()
     try:
         while thread.is_alive():
             thread.join(POLL_SECONDS)
-            done = -1
-            if not storage.is_remote(folder):
-                done = progress.count(folder, "read") + progress.count(folder, "written")
-            if done != seen or storage.is_remote(folder):
+            if not visible:
+                continue
+            done = sum(progress.count(folder, stage) for stage in progress.STAGES)
+            if done != seen:
                 seen, since = done, time.monotonic()
-            elif patience and time.monotonic() - since > patience:
+            elif time.monotonic() - since > patience:
                 with contextlib.suppress(Exception):
                     results[0].cancel()
                 started = "no more progress" if seen else "no sign that any of them started"

@@ -128,6 +128,21 @@ class Curves(keras.callbacks.Callback):
         self._writer.flush()
 
 
+def write_scalars(directory: str | os.PathLike[str], step: int, scalars: dict[str, float]) -> None:
+    """Write numbers to TensorBoard.
+
+    Args:
+        directory: where the event file goes.
+        step: of the model that they are about.
+        scalars: by name.
+    """
+    writer = tf.summary.create_file_writer(str(directory))
+    with writer.as_default(step=step):
+        for name, value in scalars.items():
+            tf.summary.scalar(name, value)
+    writer.close()
+
+
 class Periodic(keras.callbacks.Callback):
     """Calls `act` at the end of each interval in which a multiple of `every` steps lies.
 

@@ -17,7 +17,7 @@ from keras_gan import workdir as workdirs
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Sampler, UserError
-from keras_gan.metrics import parzen
+from keras_gan.metrics import kmeans, parzen
 
 MAX_STEPS_PER_CALL = 20  # steps that one call of the compiled function may take
 
@@ -225,6 +225,7 @@ def evaluate(
     *,
     samples: int = parzen.PUBLISHED_SAMPLES,
     seed: int = 0,
+    ruler: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Judge samplers by the published Parzen protocol, beside real images judged the same way.
 
@@ -233,10 +234,12 @@ def evaluate(
         examples: the data folder whose test split judges; validation chooses sigma.
         samples: images to draw.
         seed: of the drawn samples, and of the choice among training images.
+        ruler: whether to judge all training images and cluster centres of them, too.
 
     Returns:
         A row for each sampler and one for "training images": log_likelihood and stderr in nats,
-        sigma, samples.
+        sigma, samples; and the same with a more finely chosen sigma: fine_log_likelihood,
+        fine_stderr, fine_sigma.
 
     Raises:
         UserError: if the images differ in shape, or the folder lacks a split or has changed.
@@ -254,17 +257,27 @@ def evaluate(
     train = data.load_split(examples, "train")
     chosen = np.random.default_rng(seed).permutation(len(train))[:samples]
     drawings = {name: sampler.sample(samples, seed=seed) for name, sampler in samplers.items()}
-    rows = {}
-    for name, drawn in {**drawings, "training images": train[chosen]}.items():
-        sigma = parzen.fit_sigma(drawn, validation)
-        estimate = parzen.log_likelihood(drawn, test, sigma)
-        rows[name] = {
-            "log_likelihood": estimate.mean,
-            "stderr": estimate.stderr,
-            "sigma": sigma,
-            "samples": len(drawn),
-        }
-    return rows
+    drawings["training images"] = train[chosen]
+    if ruler:
+        drawings["all training images"] = train
+        drawings["cluster centres of them"] = kmeans.centroids(train, len(chosen), seed=seed)
+    return {name: _judge(drawn, validation, test) for name, drawn in drawings.items()}
+
+
+def _judge(drawn: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    """Judge images by the published protocol, and with a finer sigma."""
+    sigma = parzen.fit_sigma(drawn, validation)
+    fine = parzen.refine_sigma(drawn, validation, sigma)
+    published, refined = (parzen.log_likelihood(drawn, test, each) for each in (sigma, fine))
+    return {
+        "log_likelihood": published.mean,
+        "stderr": published.stderr,
+        "sigma": sigma,
+        "fine_log_likelihood": refined.mean,
+        "fine_stderr": refined.stderr,
+        "fine_sigma": fine,
+        "samples": len(drawn),
+    }
 
 
 def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:

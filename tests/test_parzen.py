@@ -88,3 +88,16 @@ def test_published_protocol():
 def test_bad_input(samples, images, sigma):
     with pytest.raises(ValueError, match="Expected"):
         parzen.log_densities(samples, images, [sigma])
+
+
+def test_refine_sigma_finds_a_width_between_the_published_ones():
+    """The published widths are 29 % apart; the truth here lies between two of them."""
+    rng = np.random.default_rng(1)
+    samples = rng.normal(0, 0.001, (200, 8))
+    validation = rng.normal(0, 0.19, (3000, 8))
+    coarse = parzen.fit_sigma(samples, validation)
+    fine = parzen.refine_sigma(samples, validation, coarse)
+    assert fine == pytest.approx(0.19, rel=0.03)
+    assert abs(coarse - 0.19) > 0.02
+    scores = parzen.log_densities(samples, validation, [coarse, fine]).mean(axis=1)
+    assert scores[1] > scores[0]

@@ -17,6 +17,9 @@ PUBLISHED_VALIDATION = 1000
 PUBLISHED_SAMPLES = 10000
 
 
+FINE_STEPS = 21  # between the published sigmas beside the best one
+
+
 class Estimate(NamedTuple):
     """A mean over test images and its standard error, std(ddof=0) / sqrt(n), in nats."""
 
@@ -25,7 +28,10 @@ class Estimate(NamedTuple):
 
 
 def log_densities(
-    samples: np.ndarray, images: np.ndarray, sigmas: Sequence[float], batch_size: int = 500
+    samples: np.ndarray,
+    images: np.ndarray,
+    sigmas: Sequence[float] | np.ndarray,
+    batch_size: int = 500,
 ) -> np.ndarray:
     """Return log p at each image for each sigma: float64 [len(sigmas), n].
 
@@ -67,7 +73,9 @@ def log_densities(
 
 
 def fit_sigma(
-    samples: np.ndarray, validation: np.ndarray, sigmas: Sequence[float] = PUBLISHED_SIGMAS
+    samples: np.ndarray,
+    validation: np.ndarray,
+    sigmas: Sequence[float] | np.ndarray = PUBLISHED_SIGMAS,
 ) -> float:
     """Choose the sigma under which the validation images are likeliest.
 
@@ -78,6 +86,20 @@ def fit_sigma(
     """
     means = log_densities(samples, validation, sigmas).mean(axis=1)
     return float(sigmas[int(np.argmax(means))])
+
+
+def refine_sigma(samples: np.ndarray, validation: np.ndarray, sigma: float) -> float:
+    """Choose a sigma more finely than the published protocol, around the one that it chose.
+
+    Its ten widths are 29 % apart, which is worth many nats in 784 dimensions.
+
+    Args:
+        samples: generated images, [m, ...] in [0, 1].
+        validation: held-out images.
+        sigma: one of `PUBLISHED_SIGMAS`.
+    """
+    step = PUBLISHED_SIGMAS[1] / PUBLISHED_SIGMAS[0]
+    return fit_sigma(samples, validation, np.geomspace(sigma / step, sigma * step, FINE_STEPS))
 
 
 def log_likelihood(samples: np.ndarray, test: np.ndarray, sigma: float) -> Estimate:

@@ -82,6 +82,8 @@ def test_evaluate_prints_the_paper_beside_the_result(trained):
     assert "Adversarial nets (Goodfellow et al. 2014)" in done.stdout
     rows = json.loads((folder / "result.json").read_text())
     assert list(rows) == ["generator", "generator, live weights", "training images"]
+    assert rows["generator"]["fine_sigma"] != rows["generator"]["sigma"]
+    assert len(list((folder / "runs/mnist/logs").glob("events*"))) > 1
 
 
 def test_evaluate_finds_the_data_that_an_export_was_trained_on(trained):

@@ -93,7 +93,7 @@ def load_split(root: str | os.PathLike[str], split: str, limit: int | None = Non
     info = records.DatasetInfo.read(root)
     if not info.counts.get(split):
         known = ", ".join(name for name, count in info.counts.items() if count)
-        hint = f" Try preprocessing with --{split}=hash:0.1." if split != "train" else ""
+        hint = f" Try preprocessing with --{split}=hash:0.1, and training on that anew."
         raise UserError(
             f"Expected a split of {info.dataset} ({known}); received split={split!r}.{hint}"
         )

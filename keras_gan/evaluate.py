@@ -13,7 +13,7 @@ import json
 import pathlib
 import sys
 
-from absl import flags
+from absl import flags, logging
 
 from keras_gan import cli, files
 from keras_gan.interfaces import Sampler, UserError
@@ -76,6 +76,11 @@ def main(values: flags.FlagValues) -> None:
         if values.live and gan.average is not None:
             samplers["generator, live weights"] = gan.live()
         examples = examples or run["examples"]
+    trained_on = sampler.card.get("data_hash") if values.model else run["data_hash"]
+    if records.DatasetInfo.read(examples).data_hash != trained_on:
+        logging.warning(
+            "%s is not what the model was trained on: its test images may be among those.", examples
+        )
     rows = experiment.evaluate(
         samplers, examples, samples=values.n, seed=values.seed, ruler=values.ruler
     )

@@ -79,15 +79,6 @@ def decode(data: bytes, size: int = 0) -> Image.Image:
         raise BadImage(f"damaged: {error or type(error).__name__}") from error
 
 
-def is_grey(data: bytes) -> bool:
-    """Say by a file's header whether it is a grey image.
-
-    Raises:
-        BadImage: if it is no image.
-    """
-    return _open(data).mode in ("1", "L", "LA") or _open(data).mode.startswith("I;16")
-
-
 def _open(data: bytes) -> Image.Image:
     """Read a file's header."""
     try:

@@ -128,16 +128,18 @@ class DatasetInfo:
             ) from error
 
     def verify(self, folder: str | os.PathLike[str]) -> None:
-        """Check every shard against its size and SHA-256.
+        """Check every shard and the statistics against their SHA-256.
 
         Raises:
-            UserError: naming the first shard that is missing or changed.
+            UserError: naming the first file that is missing or changed.
         """
-        if not (pathlib.Path(folder) / STATISTICS_FILE).is_file():
-            raise UserError(f"Expected {STATISTICS_FILE} in {folder}; received none.")
+        advice = f"Try deleting {folder} and preprocessing the data again."
+        for name, digest in self.quality.get("statistics_sha256", {}).items():
+            path = pathlib.Path(folder) / name
+            if not path.is_file() or file_sha256(path) != digest:
+                raise UserError(f"Expected {path} as {INFO_FILE} describes it. {advice}")
         for shard in self.shards:
             path = pathlib.Path(folder) / shard.name
-            advice = f"Try deleting {folder} and preprocessing the data again."
             if not path.is_file():
                 raise UserError(f"Expected shard {path}; received nothing. {advice}")
             if path.stat().st_size != shard.size or file_sha256(path) != shard.sha256:

@@ -42,7 +42,11 @@ flags.DEFINE_multi_string(
 _integer("steps", "Generator steps in total (default: the recipe's).")
 _integer("epochs", "Passes over the training images in total (default: the recipe's).")
 _integer("seed", "Of weights, noise, masks and order.", lower_bound=0)
-_string("workdir", None, "Checkpoints, logs and samples (default: runs/NAME).")
+_string(
+    "workdir",
+    None,
+    "Checkpoints, logs and samples (default: runs/ and the name of the data or recipe).",
+)
 _string(
     "export_dir",
     None,
@@ -80,14 +84,20 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
     elif values.examples and not (values.dataset or values.recipe):
         info = records.DatasetInfo.read(values.examples)
         dataset = info.parameters.get("dataset")
-        recipe = recipes.get_recipe(None, dataset or None, None if dataset else info.dataset)
+        title = None if dataset else pathlib.Path(values.examples).resolve().name
+        recipe = recipes.get_recipe(None, dataset or None, title)
         recipe = dataclasses.replace(
             recipe,
             image_size=info.parameters["size"],
             validation=info.parameters["validation"],
         )
-    else:
+    elif values.dataset or values.recipe:
         recipe = recipes.get_recipe(values.recipe, values.dataset)
+    else:
+        raise UserError(
+            "Expected --images, --dataset, --arrays, --examples or --recipe; received none. Try "
+            "--dataset=mnist, or --help."
+        )
     recipe = recipe.with_overrides(values.set)
     if values.steps and values.epochs:
         raise UserError(

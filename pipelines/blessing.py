@@ -52,9 +52,8 @@ def judge(
     )
     rejected, read = info.quality["rejected"], info.quality["read"]
     if rejected > checks.max_rejected * read:
-        text_ = (
-            f"{rejected:,} of {read:,} files, see rejected.tsv; --max_rejected says how many may"
-        )
+        share = f"more than {checks.max_rejected:.1%}: see rejected.tsv, --max_rejected"
+        text_ = f"{rejected:,} of {read:,} files, {share}"
         anomalies.append(Anomaly("too_many_rejected", "all", text_))
     refused = [anomaly for anomaly in anomalies if anomaly.name not in checks.allow]
     info = dataclasses.replace(
@@ -96,7 +95,7 @@ def expect_blessed(
     raise UserError(
         f"Expected data without anomalies; received {names}. {out} stays unblessed, and training "
         "refuses it. Try better data, another --schema, or python -m pipelines.preprocess with "
-        f"the same images and --allow={names}."
+        f"the same images, --out={out} and --allow={names}."
     )
 
 

@@ -83,6 +83,8 @@ class Options:
                 f"Expected --size of 0 (keep) or {images.MIN_SIDE} to {MAX_SIZE}; received "
                 f"{self.size}."
             )
+        if self.fold and not (self.arrays or "").lower().endswith(".mat"):
+            raise UserError(f"Expected --fold with a .mat file; received --fold={self.fold}.")
         if self.labels and not self.arrays:
             raise UserError(f"Expected --labels with --arrays; received --labels={self.labels}.")
 

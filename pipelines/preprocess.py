@@ -12,6 +12,7 @@ takes it only if nothing was wrong or --allow accepts it. Other flags are Apache
 """
 
 import dataclasses
+import difflib
 import importlib.metadata
 import json
 import os
@@ -84,7 +85,7 @@ flags.DEFINE_integer(
 flags.DEFINE_float(
     "max_rejected",
     0.01,
-    "Share of files that may be no images before the run is stopped.",
+    "Share of files that may be no images; with more of them the folder stays unblessed.",
     lower_bound=0.0,
     upper_bound=1.0,
     flag_values=FLAGS,
@@ -98,7 +99,9 @@ flags.DEFINE_float(
     lower_bound=0.0,
     flag_values=FLAGS,
 )
-flags.DEFINE_list("allow", [], "Names of anomalies to accept.", flag_values=FLAGS)
+flags.DEFINE_list(
+    "allow", [], "Anomalies to accept, by name: near_constant,class_drift", flag_values=FLAGS
+)
 
 
 def ensure(
@@ -175,6 +178,9 @@ def preprocess(
             return blessing.expect_blessed(*blessing.judge(info, options, checks, str(out)), out)
         storage.delete_folder(str(out))
 
+    for split, rule in (("test", options.test), ("validation", options.validation)):
+        if split in source.splits and rule != "none":
+            logging.info("The source has its own %s split: --%s is not used", split, split)
     images_read = sum(source.splits.values())
     blocks = plan_blocks(source, options.shard_mb * 2**20)
     logging.info("Preprocessing %s: %s images", source.name, f"{images_read:,}")
@@ -271,12 +277,13 @@ def _expect_held_out(options: Options, splits: dict[str, int], summary: dict[str
 
 def _expect_training_images(summary: dict[str, Any], folder: str, options: Options) -> None:
     if not summary["counts"].get("train"):
-        lines = storage.read(storage.join(folder, "rejected.tsv")).decode().splitlines()[1:4]
-        listed = "; ".join(line.replace("\t", ": ") for line in lines)
+        lines = storage.read(storage.join(folder, "rejected.tsv")).decode().splitlines()[1:]
+        listed = f" ({lines[0]}, ...)".replace("\t", ": ") if lines else ""
+        advice = "other images" if lines else "--validation=none"
         raise UserError(
             f"Expected some images to train on; received {summary['counts'] or 'none'}, with "
-            f"{summary['rejected']} rejected{f' ({listed})' if listed else ''} and "
-            f"validation={options.validation!r}. Try validation=none, or other images."
+            f"{summary['rejected']} rejected{listed} and validation={options.validation!r}. Try "
+            f"{advice}."
         )
 
 
@@ -295,6 +302,11 @@ def _collect(folder: str, name: str, columns: tuple[str, ...], blocks: int) -> N
 def main(values: flags.FlagValues, beam_flags: list[str]) -> None:
     """Run the command with its parsed flags."""
     cli.expect_flags(beam_flags)
+    for flag in beam_flags:
+        name = flag.partition("=")[0].lstrip("-")
+        near = difflib.get_close_matches(name, list(FLAGS), n=1, cutoff=0.8)
+        if near:
+            raise UserError(f"Expected another flag; received {flag!r}. Did you mean --{near[0]}?")
     options = options_from(values)
     checks = Checks(values.max_rejected, tuple(values.allow), values.baseline, values.patience)
     from pipelines import blessing
@@ -319,7 +331,8 @@ def main(values: flags.FlagValues, beam_flags: list[str]) -> None:
     if remote:
         return
     info = records.DatasetInfo.read(folder)
-    print(f"Images:  {info.image_shape}, {info.counts}")  # noqa: T201
+    counts = ", ".join(f"{split} {count:,}" for split, count in info.counts.items())
+    print(f"Images:  {'x'.join(map(str, info.image_shape))}; {counts}")  # noqa: T201
     print(f"Next:    python -m keras_gan.train --examples={folder}")  # noqa: T201
 
 
@@ -344,11 +357,16 @@ def _finished(options: Options, checks: Checks, folder: str) -> bool:
     info = records.DatasetInfo.from_json(storage.read(described), described)
     expected = {"fingerprint": sources.fingerprint(options), **options.parameters()}
     received = {"fingerprint": info.quality.get("fingerprint"), **info.parameters}
-    changed = [key for key in expected if expected[key] != received.get(key)]
+    changed = [
+        "images (by their names, sizes or dates)" if key == "fingerprint" else f"--{key}"
+        for key in expected
+        if expected[key] != received.get(key)
+    ]
     if changed:
         raise UserError(
             f"Expected --out to be new, or of the same images and flags; received {folder}, made "
-            f"with other {', '.join(changed)}. Try another --out, or none: each has a folder then."
+            f"with other {', '.join(changed)}. Try deleting it, another --out, or none: each has a "
+            "folder then."
         )
     if not storage.is_remote(folder):
         info.verify(folder)

@@ -168,7 +168,7 @@ def test_too_many_rejected_leave_the_folder_unblessed_until_more_are_allowed(tmp
     options, out = Options(images=str(tmp_path), size=8, **NONE), tmp_path / "out"
     with pytest.raises(UserError, match=r"received too_many_rejected.*--allow=too_many_rejected"):
         preprocess.preprocess(options, out)
-    assert "1 of 21 files, see rejected.tsv" in caplog.text
+    assert "1 of 21 files, more than 1.0%: see rejected.tsv" in caplog.text
     assert "bad.png\tnot a PNG" in (out / "rejected.tsv").read_text()
     with pytest.raises(UserError, match="Expected data without anomalies"):
         records.DatasetInfo.read(out)
@@ -485,7 +485,7 @@ def test_a_second_run_does_nothing_and_says_so(file, tmp_path):
     assert stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
     third = run("--out=out", "--size=16", "--compression=gzip")
     assert third.returncode == 2
-    assert "made with other size, compression" in third.stderr
+    assert "made with other --size, --compression" in third.stderr
     for text in ("Preprocessed 40 images", "is finished already: nothing to preprocess"):
         own = run()
         assert own.returncode == 0

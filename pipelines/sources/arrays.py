@@ -37,6 +37,7 @@ NAMINGS: tuple[dict[str, tuple[str, str]], ...] = (
 PARTNERS = {pair[0]: pair[1] for naming in NAMINGS for pair in naming.values()}
 # What the Toronto Face Database's folds say of each image.
 FOLDS = {"unlabelled": 0, "train": 1, "validation": 2, "test": 3}
+NOT_IN_RANGE = "values outside [0, 1], which floating-point pixels must be in: divide by 255"
 CHUNK = 1024
 CHUNK_BYTES = 2**23
 MAX_CLASSES = 2**16
@@ -96,7 +97,10 @@ class ArraySource:
                 np.arange(start, stop)[good],
                 [name for name, ok in zip(names, good, strict=True) if ok],
                 [
-                    (name, "values outside [0, 1], which floating-point pixels must be in")
+                    (
+                        name,
+                        NOT_IN_RANGE,
+                    )
                     for name, ok in zip(names, good, strict=True)
                     if not ok
                 ],

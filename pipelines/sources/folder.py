@@ -134,7 +134,9 @@ def open_source(options: Options) -> FolderSource:
     channels = options.channels or _channels(root, used)
     classes = sorted({_class_of(name, depth) for name in used} - {""})
     if ignored:
-        logging.info("Ignoring %s files that are no images by their names", f"{ignored:,}")
+        logging.info(
+            "Ignoring %s files of other kinds than %s", f"{ignored:,}", ", ".join(SUFFIXES)
+        )
     if depth:
         logging.info("The folders of %s are its splits: %s", place, ", ".join(sorted(splits)))
     size = options.size or _common_size(root, used, place)
@@ -193,6 +195,8 @@ def _walk(root: str, below: str) -> Iterator[tuple[str, int, float]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 folders.append(name + "/")
+            elif entry.is_symlink() and entry.is_dir():
+                logging.info("Not following %s, a link to a folder", name)
             elif entry.is_symlink() or entry.is_file():
                 try:
                     status = entry.stat()  # of what a link leads to
@@ -293,11 +297,11 @@ def _sample(root: str, names: list[str]) -> Iterator[bytes]:
 
 
 def _channels(root: str, names: list[str]) -> int:
-    """Choose grey if every image that was looked at is."""
+    """Choose grey if no image that was looked at has colours."""
     grey = []
     for content in _sample(root, names):
         try:
-            grey.append(images.is_grey(content))
+            grey.append(not images.has_colour(images.decode(content, DEFAULT_SIZE)))
         except images.BadImage:
             continue
     return 1 if grey and all(grey) else 3

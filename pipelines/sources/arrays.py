@@ -96,14 +96,7 @@ class ArraySource:
                 None if labels is None else labels[good],
                 np.arange(start, stop)[good],
                 [name for name, ok in zip(names, good, strict=True) if ok],
-                [
-                    (
-                        name,
-                        NOT_IN_RANGE,
-                    )
-                    for name, ok in zip(names, good, strict=True)
-                    if not ok
-                ],
+                [(name, NOT_IN_RANGE) for name, ok in zip(names, good, strict=True) if not ok],
             )
             start = stop
 

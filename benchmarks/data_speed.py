@@ -152,10 +152,10 @@ def measurements(root: pathlib.Path, values: flags.FlagValues) -> dict[str, Meas
 
 def mnist(split: str) -> tuple[np.ndarray, np.ndarray]:
     """Read the embedded files: uint8 [n, 28, 28] and [n]."""
-    from pipelines.sources import tfds
+    from pipelines.sources import tfds_builder
 
     def read(name: str, header: int) -> np.ndarray:
-        content = gzip.decompress((tfds.EMBEDDED / "mnist" / name).read_bytes())
+        content = gzip.decompress((tfds_builder.EMBEDDED / "mnist" / name).read_bytes())
         return np.frombuffer(content, np.uint8, offset=header)
 
     pixels = read(f"{split}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)

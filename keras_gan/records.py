@@ -14,6 +14,7 @@ import os
 import pathlib
 from typing import Any
 
+import google_crc32c
 import numpy as np
 
 from keras_gan.interfaces import UserError
@@ -230,6 +231,18 @@ def _varint(number: int) -> bytes:
         written.append(number & 127 | 128)
         number >>= 7
     return bytes([*written, number])
+
+
+def frame(record: bytes) -> bytes:
+    """Put a record into TFRecord framing: length, its masked CRC-32C, data, its masked CRC-32C."""
+    length = len(record).to_bytes(8, "little")
+    return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return masked.to_bytes(4, "little")
 
 
 def parse(serialized: Any, info: DatasetInfo, *, labels: bool) -> Any:

@@ -162,7 +162,7 @@ def preprocess(
     """
     checks = checks or Checks()
     # Beam takes seconds to import: mistakes in the flags are found before.
-    from pipelines import blessing, runners, transforms
+    from pipelines import blessing, runners, transforms, work
     from pipelines.sources.source import plan_blocks
 
     blessing.expect_possible(options, checks)
@@ -195,7 +195,7 @@ def preprocess(
             beam_flags,
             checks.patience,
         )
-        summary = json.loads(storage.read(transforms.in_work(folder, "summary.json")))
+        summary = json.loads(storage.read(work.in_work(folder, "summary.json")))
         _expect_all(summary, images_read)
         _expect_held_out(options, source.splits, summary)
         if sources.fingerprint(options) != source.fingerprint:
@@ -206,7 +206,7 @@ def preprocess(
         for name, columns in LISTS.items():
             _collect(folder, name, columns, len(blocks))
         _expect_training_images(summary, folder, options)
-        storage.delete_folder(transforms.in_work(folder))
+        storage.delete_folder(work.in_work(folder))
         info = records.DatasetInfo(
             dataset=source.name,
             image_shape=source.image_shape,
@@ -289,12 +289,12 @@ def _expect_training_images(summary: dict[str, Any], folder: str, options: Optio
 
 def _collect(folder: str, name: str, columns: tuple[str, ...], blocks: int) -> None:
     """Put the blocks' lists together, in order."""
-    from pipelines import transforms
+    from pipelines import work
 
     with storage.create(storage.join(folder, f"{name}.tsv")) as file:
-        file.write(transforms.tsv(*columns))
+        file.write(work.tsv(*columns))
         for index in range(blocks):
-            piece = transforms.in_work(folder, transforms.piece(name, index))
+            piece = work.in_work(folder, work.piece(name, index))
             if storage.exists(piece):
                 file.write(storage.read(piece))
 

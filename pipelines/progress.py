@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from absl import logging
 from tqdm import tqdm
 
-from pipelines import storage, transforms
+from pipelines import storage, work
 
 POLL_SECONDS = 0.25
 SHARE = 50  # looking takes at most one part in so many of the time
@@ -43,7 +43,7 @@ def shown(folder: str, images: int) -> Iterator[None]:
 def count(folder: str, stage: str) -> int:
     """Add up the images of all blocks that a stage ("read" or "written") has done."""
     total = 0
-    for path in pathlib.Path(transforms.in_work(folder)).glob(f"{stage}-*"):
+    for path in pathlib.Path(work.in_work(folder)).glob(f"{stage}-*"):
         with contextlib.suppress(OSError, ValueError):  # it may just be being written
             total += int(path.read_text())
     return total

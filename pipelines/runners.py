@@ -17,7 +17,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from keras_gan.interfaces import UserError
-from pipelines import progress, storage, transforms
+from pipelines import progress, storage
+from pipelines import work as work_folder
 
 # Beam's DirectRunner would first look for another runner on the web.
 IN_PROCESS = ("", "direct", "switchingdirect", "bundlebaseddirect", "fnapi")
@@ -63,7 +64,7 @@ def run(
     kind = _kind(values.get("runner"))
     runner = _runner(values.get("runner") or "")
     if not storage.is_remote(folder):
-        pathlib.Path(transforms.in_work(folder)).mkdir(parents=True, exist_ok=True)
+        pathlib.Path(work_folder.in_work(folder)).mkdir(parents=True, exist_ok=True)
     with progress.shown(folder, images), _silent("apache_beam"):
         if kind in IN_PROCESS and values["direct_running_mode"] != "multi_processing":
             patience = 0.0

@@ -16,12 +16,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
-import google_crc32c
 import numpy as np
 
 from keras_gan import records
 from keras_gan.config import validation_rule
-from pipelines import storage
+from pipelines import storage, work
 from pipelines.sources.source import Block, Source
 from pipelines.statistics import Moments
 
@@ -164,16 +163,16 @@ class ReadBlock(beam.DoFn):
 
     def process(self, element: Block) -> Iterator[tuple[int, Digests]]:
         """Read one block, unless an earlier attempt already has."""
-        if not storage.exists(in_work(self._folder, piece("block", element.index))):
+        if not storage.exists(work.in_work(self._folder, work.piece("block", element.index))):
             self._read(element).write(self._folder)
-        waiting = Waiting.read(self._folder, element.index, pictures=False)
+        waiting = work.Waiting.read(self._folder, element.index, pictures=False)
         buckets = waiting.hashes[:, 0] % np.uint64(self._buckets)
         for bucket in range(self._buckets):  # each block goes into each, to come out of each
             rows = np.flatnonzero(buckets == bucket)
             columns = (waiting.hashes, waiting.keepers, waiting.labels)
             yield bucket, Digests(element.index, rows, *(column[rows] for column in columns))
 
-    def _read(self, block: Block) -> "Waiting":
+    def _read(self, block: Block) -> work.Waiting:
         count = block.stop - block.start
         pictures = np.empty((count, *self._source.image_shape), np.uint8)
         labels = np.full(count, -1, np.int64)
@@ -188,16 +187,16 @@ class ReadBlock(beam.DoFn):
                 labels[own] = chunk.labels
             names += chunk.names
             rejected += chunk.rejected
-            report(self._folder, "read", block.index, len(names) + len(rejected))
+            work.report(self._folder, "read", block.index, len(names) + len(rejected))
         if len(names) + len(rejected) != count:
             raise ValueError(
                 f"Expected {count} images of block {block.index}; received {len(names)} and "
                 f"{len(rejected)} rejected."
             )
         read = slice(0, len(names))
-        hashes = hash_images(pictures[read])
+        hashes = work.hash_images(pictures[read])
         keepers = self._assign(block, hashes[:, 0], positions[read])
-        return Waiting(block, pictures[read], labels[read], keepers, hashes, names, rejected)
+        return work.Waiting(block, pictures[read], labels[read], keepers, hashes, names, rejected)
 
     def _assign(self, block: Block, hashes: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Choose each image's split, by its place in `KEEPERS`."""
@@ -214,57 +213,6 @@ class ReadBlock(beam.DoFn):
         keepers[held_out] = KEEPERS.index("validation")
         keepers[share < tested] = KEEPERS.index("test")
         return keepers
-
-
-@dataclasses.dataclass(frozen=True)
-class Waiting:
-    """A block that was read and waits in the work folder.
-
-    Args:
-        block: which; without its names.
-        pictures: uint8 [n, H, W, C].
-        labels: int64 [n], -1 where there is none.
-        keepers: the split of each, by its place in `KEEPERS`, int64 [n].
-        hashes: of each, uint64 [n, 2].
-        names: of the images.
-        rejected: (name, reason) of those that could not be used.
-    """
-
-    block: Block
-    pictures: np.ndarray
-    labels: np.ndarray
-    keepers: np.ndarray
-    hashes: np.ndarray
-    names: list[str]
-    rejected: list[tuple[str, str]]
-
-    def write(self, folder: str) -> None:
-        """Write it to the work folder, whole or not at all."""
-        block = dataclasses.astuple(self.block)[:5]  # all but names
-        texts = json.dumps([block, self.names, self.rejected]).encode()
-        arrays = (
-            np.frombuffer(texts, np.uint8),
-            self.labels,
-            self.keepers,
-            self.hashes,
-            self.pictures,
-        )
-        with storage.create(in_work(folder, piece("block", self.block.index))) as file:
-            for array in arrays:
-                np.lib.format.write_array(file, array, allow_pickle=False)
-
-    @staticmethod
-    def read(folder: str, index: int, pictures: bool = True) -> "Waiting":
-        """Read it back, with or without its pictures."""
-        with storage.open_to_read(in_work(folder, piece("block", index))) as file:
-            arrays = [
-                np.lib.format.read_array(file, allow_pickle=False) for _ in range(4 + pictures)
-            ]
-        texts, labels, keepers, hashes = arrays[:4]
-        block, names, rejected = json.loads(texts.tobytes())
-        loaded = arrays[4] if pictures else np.empty(0, np.uint8)
-        reasons = [(name, reason) for name, reason in rejected]
-        return Waiting(Block(*block), loaded, labels, keepers, hashes, names, reasons)
 
 
 class FindDuplicates(beam.DoFn):
@@ -305,7 +253,7 @@ class WriteShards(beam.DoFn):
     def process(self, element: tuple[int, Iterable[Duplicates]]) -> Iterator[Summary]:
         """Write one block."""
         index, found = element[0], list(element[1])
-        waiting = Waiting.read(self._folder, index)
+        waiting = work.Waiting.read(self._folder, index)
         rows = np.concatenate([each.rows for each in found])
         kept = np.concatenate([each.kept for each in found])[np.argsort(rows)]
         rows = np.sort(rows)
@@ -324,7 +272,7 @@ class WriteShards(beam.DoFn):
                 pair = f"{KEEPERS[own]} in {KEEPERS[other]}"
                 overlap[pair] = overlap.get(pair, 0) + 1
         self._list(waiting, rows, kept)
-        report(self._folder, "written", index, len(waiting.names) + len(waiting.rejected))
+        work.report(self._folder, "written", index, len(waiting.names) + len(waiting.rejected))
         yield Summary(
             tuple(shards),
             moments,
@@ -349,27 +297,31 @@ class WriteShards(beam.DoFn):
         )
         with packed as file:
             for picture, label in zip(pictures, labels.tolist(), strict=True):
-                file.write(frame(records.encode(picture, label if label >= 0 else None)))
+                file.write(records.frame(records.encode(picture, label if label >= 0 else None)))
         written = content.getbuffer()
         with storage.create(storage.join(self._folder, name)) as file:
             file.write(written)
         digest = hashlib.sha256(written).hexdigest()
         return records.Shard(name, split, len(pictures), len(written), digest)
 
-    def _list(self, waiting: Waiting, rows: np.ndarray, kept: np.ndarray) -> None:
+    def _list(self, waiting: work.Waiting, rows: np.ndarray, kept: np.ndarray) -> None:
         """Write what was left out, and why, for people."""
         index = waiting.block.index
         if waiting.rejected:
-            lines = (tsv(name, reason) for name, reason in waiting.rejected)
-            with storage.create(in_work(self._folder, piece("rejected", index))) as file:
+            lines = (work.tsv(name, reason) for name, reason in waiting.rejected)
+            with storage.create(work.in_work(self._folder, work.piece("rejected", index))) as file:
                 file.writelines(lines)
         if len(rows):
-            names = functools.cache(lambda block: Waiting.read(self._folder, block, False).names)
-            with storage.create(in_work(self._folder, piece("duplicates", index))) as file:
+            names = functools.cache(
+                lambda block: work.Waiting.read(self._folder, block, False).names
+            )
+            with storage.create(
+                work.in_work(self._folder, work.piece("duplicates", index))
+            ) as file:
                 for row, (block, kept_row, place, label) in zip(rows, kept, strict=True):
                     own = (KEEPERS[waiting.keepers[row]], waiting.labels[row])
                     other = names(int(block))[kept_row]
-                    file.write(tsv(waiting.names[row], *own, other, KEEPERS[place], label))
+                    file.write(work.tsv(waiting.names[row], *own, other, KEEPERS[place], label))
 
 
 class Summarise(beam.CombineFn):
@@ -421,46 +373,5 @@ class Finish(beam.DoFn):
                 file.write(content.getbuffer())
         found = dataclasses.asdict(dataclasses.replace(element, moments={}))
         found["counts"] = {split: moments.count for split, moments in element.moments.items()}
-        with storage.create(in_work(self._folder, "summary.json")) as file:
+        with storage.create(work.in_work(self._folder, "summary.json")) as file:
             file.write(json.dumps(found).encode())
-
-
-def hash_images(pictures: np.ndarray) -> np.ndarray:
-    """Hash each image's pixels: the first 16 bytes of their SHA-256, uint64 [n, 2]."""
-    digests = b"".join(hashlib.sha256(picture).digest()[:16] for picture in pictures)
-    return np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
-
-
-def frame(record: bytes) -> bytes:
-    """Put a record into TFRecord framing: length, its masked CRC-32C, data, its masked CRC-32C."""
-    length = len(record).to_bytes(8, "little")
-    return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
-
-
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    return masked.to_bytes(4, "little")
-
-
-def tsv(*columns: Any) -> bytes:
-    """Write a line; what would break it is escaped."""
-    escaped = (json.dumps(str(column), ensure_ascii=False)[1:-1] for column in columns)
-    return ("\t".join(escaped) + "\n").encode("utf-8", "backslashreplace")
-
-
-def report(folder: str, what: str, index: int, count: int) -> None:
-    """Note how many of a block's images were done, for whoever watches the work folder."""
-    if not storage.is_remote(folder):
-        with open(in_work(folder, piece(what, index)), "w") as file:  # noqa: PTH123
-            file.write(str(count))
-
-
-def in_work(folder: str, *names: str) -> str:
-    """Name a data folder's work folder, or something in it."""
-    return storage.join(folder, "work", *names)
-
-
-def piece(what: str, index: int) -> str:
-    """Name a block's file in the work folder."""
-    return f"{what}-{index:05d}"

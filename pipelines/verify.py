@@ -45,7 +45,7 @@ def _verify_records(folder: str, info: records.DatasetInfo) -> dict[str, int]:
     """Read every record: it is whole, counted, and in no other split."""
     import tensorflow as tf
 
-    from pipelines import transforms
+    from pipelines import work
 
     seen: dict[bytes, str] = {}
     counts: dict[str, int] = dict.fromkeys(info.counts, 0)
@@ -55,7 +55,7 @@ def _verify_records(folder: str, info: records.DatasetInfo) -> dict[str, int]:
         try:
             for batch in tf.data.TFRecordDataset(path, info.compression).batch(512):
                 pictures = records.parse(batch, info, labels=False).numpy()
-                for row in transforms.hash_images(pictures):
+                for row in work.hash_images(pictures):
                     other = seen.setdefault(row.tobytes(), shard.split)
                     if other != shard.split:
                         raise UserError(

@@ -76,6 +76,7 @@ PIPELINES_LIGHT = {
     "folder.py",
     "arrays.py",
     "tfds.py",
+    "tfds_builder.py",
 }
 LIGHT = {"interfaces", "files", "cli", "images", "records", "overrides", "config", "recipes", *CLIS}
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from keras_gan import records
 from keras_gan.interfaces import UserError
-from pipelines import transforms
 
 
 def info(shape=(2, 3, 1), **kwargs):
@@ -46,7 +45,7 @@ def test_an_encoded_image_is_what_tensorflow_writes(shape, label):
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_framing_is_what_tensorflow_reads(tmp_path_factory, contents):
     path = tmp_path_factory.mktemp("frames") / "file"
-    path.write_bytes(b"".join(transforms.frame(content) for content in contents))
+    path.write_bytes(b"".join(records.frame(content) for content in contents))
     assert [r.numpy() for r in tf.data.TFRecordDataset(str(path))] == contents
 
 

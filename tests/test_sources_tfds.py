@@ -13,10 +13,10 @@ from keras_gan import data, records
 from keras_gan.interfaces import UserError
 from pipelines import preprocess, sources
 from pipelines.options import Options
-from pipelines.sources import tfds as tfds_source
+from pipelines.sources import tfds_builder
 from pipelines.sources.source import Block
 
-ORIGINALS = tfds_source.EMBEDDED / "mnist"
+ORIGINALS = tfds_builder.EMBEDDED / "mnist"
 
 
 def opened(dataset, **options):

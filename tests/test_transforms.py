@@ -4,10 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import transforms
+from pipelines import transforms, work
 from pipelines.sources import source as source_module
 from pipelines.sources.source import Block, Chunk, plan_blocks
-from pipelines.transforms import KEEPERS, Digests, FindDuplicates, Waiting
+from pipelines.transforms import KEEPERS, Digests, FindDuplicates
+from pipelines.work import Waiting
 
 IMAGE_AND_PLACE = st.tuples(st.integers(0, 6), st.integers(0, 2))
 
@@ -81,7 +82,7 @@ def test_a_waiting_block_comes_back_as_it_was(tmp_path):
     names = ["é 猫.png", "tab\there", "\udcff"]
     waiting = Waiting(
         Block("train", 5, 9, 2, 7, ("not", "kept")), pictures, np.array([0, -1, 2]),
-        np.array([2, 1, 0]), transforms.hash_images(pictures), names, [("bad", "why")],
+        np.array([2, 1, 0]), work.hash_images(pictures), names, [("bad", "why")],
     )  # fmt: skip
     waiting.write(str(tmp_path))
     loaded = Waiting.read(str(tmp_path), 2)
@@ -116,13 +117,13 @@ def test_hashes_are_of_the_pixels():
 
     pictures = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
     expected = hashlib.sha256(bytes(range(16, 32))).digest()
-    (_, second) = transforms.hash_images(pictures)
+    (_, second) = work.hash_images(pictures)
     assert b"".join(int(half).to_bytes(8, "big") for half in second) == expected[:16]
 
 
 def test_lists_are_safe_to_read_line_by_line():
-    assert transforms.tsv("a\tb\n", "猫", 1) == "a\\tb\\n\t猫\t1\n".encode()
-    assert transforms.tsv("\udcff") == b"\\udcff\n"
+    assert work.tsv("a\tb\n", "猫", 1) == "a\\tb\\n\t猫\t1\n".encode()
+    assert work.tsv("\udcff") == b"\\udcff\n"
 
 
 def test_keepers_are_in_order():

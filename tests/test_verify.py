@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_gan import data, records
 from keras_gan.interfaces import UserError
-from pipelines import preprocess, transforms, verify
+from pipelines import preprocess, verify
 from pipelines.options import Options
 from tests.conftest import run_module, write_examples
 
@@ -64,7 +64,7 @@ def test_a_shard_cut_at_a_record_boundary_is_found(folder):
     """TensorFlow itself reads such a file without complaint (which is shown here)."""
     path = next(folder.glob("train-*"))
     rows = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
-    path.write_bytes(b"".join(transforms.frame(row) for row in rows[:-1]))
+    path.write_bytes(b"".join(records.frame(row) for row in rows[:-1]))
     assert len(list(tf.data.TFRecordDataset(str(path)))) == 59
     with pytest.raises(UserError, match=path.name):
         verify.verify(str(folder))
@@ -89,7 +89,7 @@ def test_an_image_in_two_splits_is_found(folder):
     train, test = next(folder.glob("train-*")), next(folder.glob("test-*"))
     first = next(iter(tf.data.TFRecordDataset(str(train)))).numpy()
     rest = [row.numpy() for row in tf.data.TFRecordDataset(str(test))][1:]
-    test.write_bytes(b"".join(transforms.frame(row) for row in [first, *rest]))
+    test.write_bytes(b"".join(records.frame(row) for row in [first, *rest]))
     redescribe(folder)
     with pytest.raises(UserError, match="no image in two splits"):
         verify.verify(str(folder))

@@ -2,29 +2,24 @@
 
 import contextlib
 import dataclasses
-import difflib
 import functools
 import gzip
 import hashlib
 import importlib.metadata
-import io
 import os
 import pathlib
 import re
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from absl import logging
 
 from keras_gan import images
 from keras_gan.interfaces import UserError
 from pipelines.options import SPLITS, Options, split_expressions
+from pipelines.sources import tfds_builder
 from pipelines.sources.source import Block, Chunk
 
-# The original files of these data sets come with this package.
-EMBEDDED = pathlib.Path(__file__).parent.parent / "originals"
 CHUNK = 256
 
 
@@ -155,9 +150,9 @@ def open_source(options: Options) -> TfdsSource:
             raise UserError(
                 f"Expected --{name} to be a folder; received {folder}, which is not one."
             )
-    builder = _builder(dataset, options.data_dir)
+    builder = tfds_builder.find(dataset, options.data_dir)
     if not builder.is_prepared():
-        builder = _prepare(builder, options)
+        builder = tfds_builder.prepare(builder, options)
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict):
         raise UserError(f"Expected a data set of images; received {dataset}, which has none.")
@@ -276,141 +271,9 @@ def original_positions(
 
 @functools.cache
 def _mnist_positions() -> dict[bytes, int]:
-    with gzip.open(EMBEDDED / "mnist" / "train-images-idx3-ubyte.gz") as file:
+    with gzip.open(tfds_builder.EMBEDDED / "mnist" / "train-images-idx3-ubyte.gz") as file:
         pixels = file.read()[16:]
     return {
         hashlib.sha256(pixels[i * 784 : (i + 1) * 784]).digest(): i
         for i in range(len(pixels) // 784)
     }
-
-
-def _builder(dataset: str, data_dir: str | None) -> Any:
-    import tensorflow_datasets as tfds
-
-    try:
-        return tfds.builder(dataset, data_dir=data_dir, try_gcs=False)
-    except tfds.core.DatasetNotFoundError:
-        name = dataset.partition("/")[0].partition(":")[0]
-        near = difflib.get_close_matches(
-            name, tfds.list_builders(with_community_datasets=False), n=3
-        )
-        raise UserError(
-            "Expected --dataset to be mnist, cifar10 or any other image data set of TensorFlow "
-            f"Datasets; received {name!r}."
-            + (f" Did you mean {' or '.join(near)}?" if near else "")
-        ) from None
-    except (ValueError, KeyError, AssertionError) as error:
-        raise UserError(
-            f"Expected --dataset as NAME, NAME/CONFIG or NAME:VERSION; received {dataset!r}: "
-            f"{error}"
-        ) from None
-
-
-def _prepare(builder: Any, options: Options) -> Any:
-    """Build a data set from files that are here, or download them; fail at once if not.
-
-    Returns:
-        The prepared builder: another one if the files are not those that TFDS knows.
-    """
-    import requests
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
-    from tensorflow_datasets.core.download.util import DownloadError
-
-    manual_dir = options.manual_dir
-    folder = pathlib.Path(manual_dir) if manual_dir else EMBEDDED / builder.name
-    expected = {
-        url: info.filename for url, info in (builder.url_infos or {}).items() if info.filename
-    }
-    missing = {url: name for url, name in expected.items() if not (folder / name).is_file()}
-    if missing or not expected:
-        _expect_network(builder, missing, folder if manual_dir else None)
-    elif manual_dir:
-        builder = _trust(builder, folder, options)
-        if builder.is_prepared():
-            return builder
-    logging.info(
-        "Preparing %s with TensorFlow Datasets in %s", builder.info.full_name, builder.data_dir
-    )
-    root = pathlib.Path(builder.data_dir_root)
-    config = tfds.download.DownloadConfig(
-        manual_dir=folder if folder.is_dir() else None,
-        # Data sets that share file names would corrupt each other in one folder.
-        extract_dir=root / "extracted" / builder.name,
-        try_download_gcs=False,
-    )
-    local = bool(expected) and not missing
-    if local:
-        tfds.disable_progress_bar()
-    try:
-        # TFDS prints what it downloads. A command's output is its result alone.
-        with contextlib.redirect_stdout(io.StringIO() if local else sys.stderr):
-            builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
-    except (
-        AssertionError,
-        DownloadError,
-        NonMatchingChecksumError,
-        requests.RequestException,
-    ) as error:
-        raise UserError(f"TensorFlow Datasets could not prepare {builder.name}: {error}") from error
-    return builder
-
-
-def _expect_network(builder: Any, missing: dict[str, str], folder: pathlib.Path | None) -> None:
-    """Fail at once, naming the files, where TFDS would try again for minutes."""
-    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not missing:
-        if folder is not None:
-            return
-        raise UserError(
-            f"Expected the files of {builder.name} in --manual_dir: "
-            f"{' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
-        )
-    import requests
-
-    url = next(iter(missing), "https://storage.googleapis.com")
-    try:
-        # Any answer, even a refusal, shows that the network is there.
-        requests.head(url, timeout=5, allow_redirects=False)
-    except requests.RequestException:
-        names = ", ".join(missing.values()) or "its original files"
-        place = f"{folder} holds none of them" if folder else "no --manual_dir was given"
-        if folder and any(folder.iterdir()):
-            place = f"they are not in {folder}"
-        raise UserError(
-            f"Expected {builder.name} prepared in {builder.data_dir_root}, or its original files, "
-            f"or the network; there is no network, and {place}. Missing: {names}. Try "
-            "putting them into one folder and --manual_dir=FOLDER, or --data_dir=FOLDER for a "
-            "prepared copy."
-        ) from None
-
-
-def _trust(builder: Any, folder: pathlib.Path, options: Options) -> Any:
-    """Let TFDS take the user's own files; where they are not the ones it knows, keep them apart.
-
-    Returns:
-        The builder, or one that prepares in a folder named after the files' content.
-    """
-    from tensorflow_datasets.core.download import checksums
-
-    foreign = {}
-    for url, known in builder.url_infos.items():
-        found = checksums.compute_url_info(folder / known.filename)
-        if found.checksum != known.checksum:
-            foreign[url] = checksums.UrlInfo(
-                size=found.size, checksum=found.checksum, filename=known.filename
-            )
-    if not foreign:
-        return builder
-    digest = hashlib.sha256("".join(sorted(f.checksum for f in foreign.values())).encode())
-    root = pathlib.Path(builder.data_dir_root) / f"own-{digest.hexdigest()[:8]}"
-    logging.warning(
-        "%s: %s is not byte for byte what TensorFlow Datasets knows. It is used because "
-        "--manual_dir names it, and prepared apart, in %s.",
-        folder,
-        ", ".join(sorted(str(info.filename) for info in foreign.values())),
-        root,
-    )
-    root.mkdir(parents=True, exist_ok=True)
-    builder = _builder(options.dataset, str(root))
-    builder.url_infos.update(foreign)
-    return builder

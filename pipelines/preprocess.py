@@ -304,8 +304,8 @@ def main(values: flags.FlagValues, beam_flags: list[str]) -> None:
     cli.expect_flags(beam_flags)
     for flag in beam_flags:
         name = flag.partition("=")[0].lstrip("-")
-        near = difflib.get_close_matches(name, list(FLAGS), n=1, cutoff=0.8)
-        if near:
+        near = difflib.get_close_matches(name, sources.KINDS, n=1, cutoff=0.8)
+        if near:  # of the others Beam knows whether they are its own
             raise UserError(f"Expected another flag; received {flag!r}. Did you mean --{near[0]}?")
     options = options_from(values)
     checks = Checks(values.max_rejected, tuple(values.allow), values.baseline, values.patience)

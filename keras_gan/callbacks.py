@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -212,11 +213,24 @@ class Checkpoints(Periodic):
     Args:
         manager: of a checkpoint of the model.
         every: steps between two checkpoints.
+        hold_back: says whether to leave out a checkpoint that is due.
     """
 
-    def __init__(self, manager: tf.train.CheckpointManager, *, every: int):
+    def __init__(
+        self,
+        manager: tf.train.CheckpointManager,
+        *,
+        every: int,
+        hold_back: Callable[[], bool] = lambda: False,
+    ):
         super().__init__(every)
         self._manager = manager
+        self._hold_back = hold_back
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save if it is time, and nothing speaks against it."""
+        if not self._hold_back():
+            super().on_epoch_end(epoch, logs)
 
     def act(self) -> str:
         """Save now; return the checkpoint's path."""

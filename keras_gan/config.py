@@ -35,7 +35,8 @@ class Optimizer:
         momentum_epochs: the epoch at which momentum stops rising.
         decay: the learning rate at update t is `learning_rate / decay**t`.
         minimum: the learning rate never falls below this.
-        schedule: "constant", or "cosine" (down to 0 at the last step).
+        schedule: "constant", or "cosine" or "linear" (down to 0 at the last step).
+        hold: share of the run before a linear schedule falls.
     """
 
     name: Literal["adam", "momentum"] = "adam"
@@ -47,11 +48,12 @@ class Optimizer:
     momentum_epochs: int = 250
     decay: float = 1.0
     minimum: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    hold: float = 0.0
 
     def __post_init__(self) -> None:
         _expect(self.learning_rate > 0, "learning_rate above 0", learning_rate=self.learning_rate)
-        for name in ("beta_1", "beta_2", "momentum", "final_momentum"):
+        for name in ("beta_1", "beta_2", "momentum", "final_momentum", "hold"):
             value = getattr(self, name)
             _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
         _expect(self.decay >= 1, "decay of at least 1", decay=self.decay)
@@ -64,7 +66,7 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class MaxoutMLP:
-    """The paper's fully connected pair: a ReLU generator against a maxout discriminator.
+    """The paper's fully connected pair: a generator against a maxout discriminator.
 
     Args:
         generator_units: width of each hidden layer of the generator.
@@ -74,6 +76,14 @@ class MaxoutMLP:
         hidden_dropout: share of every later layer's input that is dropped.
         generator_range: generator weights start from U(-range, range).
         discriminator_range: discriminator weights start from U(-range, range).
+        generator_activations: "relu" or "sigmoid" for each hidden layer of the generator, in turn;
+            the last one holds for all that follow.
+        output_range: weights of the generator's last layer start from U(-range, range); 0 for the
+            same range as the others.
+        output_nonzero: instead, so many weights of each output unit start from N(0, 1), the others
+            from 0 (sparse initialisation); 0 for none.
+        sigmoid_bias: first bias of the generator's hidden sigmoid units.
+        max_norm: the largest L2 norm of a unit's incoming weights in both networks; 0 for any.
     """
 
     generator_units: tuple[int, ...] = (1200, 1200)
@@ -83,12 +93,112 @@ class MaxoutMLP:
     hidden_dropout: float = 0.5
     generator_range: float = 0.05
     discriminator_range: float = 0.005
+    generator_activations: tuple[Literal["relu", "sigmoid"], ...] = ("relu",)
+    output_range: float = 0.0
+    output_nonzero: int = 0
+    sigmoid_bias: float = 0.0
+    max_norm: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("generator_units", "discriminator_units"):
             units = getattr(self, name)
             _expect(bool(units) and min(units) > 0, f"{name} to be positive", **{name: units})
+        _expect(
+            0 < len(self.generator_activations) <= len(self.generator_units),
+            "generator_activations for one to all of the generator's hidden layers",
+            generator_activations=self.generator_activations,
+            generator_units=self.generator_units,
+        )
         _expect(self.pieces > 0, "pieces of at least 1", pieces=self.pieces)
+        for name in ("input_dropout", "hidden_dropout"):
+            value = getattr(self, name)
+            _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
+        for name in ("generator_range", "discriminator_range"):
+            value = getattr(self, name)
+            _expect(value > 0, f"{name} above 0", **{name: value})
+        for name in ("output_range", "output_nonzero", "max_norm"):
+            value = getattr(self, name)
+            _expect(value >= 0, f"{name} of at least 0", **{name: value})
+        _expect(
+            not (self.output_range and self.output_nonzero),
+            "output_range or output_nonzero",
+            output_range=self.output_range,
+            output_nonzero=self.output_nonzero,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MaxoutConv:
+    """The paper's convolutional pair, sized to any image; the defaults are those for 32x32.
+
+    The generator's last layer is a transposed convolution without padding, with a bias for each
+    pixel; the layer below it is as small a map as reaches the image's size, which is then cropped.
+
+    Args:
+        generator_units: width of the generator's hidden ReLU layers.
+        channels: of the sigmoid map below the transposed convolution.
+        kernel: side of the transposed convolution's kernel, in pixels.
+        stride: of the transposed convolution.
+        discriminator_channels: maxout channels of each convolution of the discriminator.
+        kernels: sides of these convolutions' kernels.
+        pads: zeros around each convolution's input.
+        pools: side of each max pooling, of stride 2.
+        pieces: linear pieces of each maxout channel.
+        units: maxout units of the fully connected layer above.
+        unit_pieces: linear pieces of each of these.
+        input_dropout: share of the discriminator's input that is dropped.
+        hidden_dropout: share of every later layer's input that is dropped.
+        generator_range: generator weights start from U(-range, range).
+        discriminator_range: discriminator weights start from U(-range, range).
+    """
+
+    generator_units: tuple[int, ...] = (8000,)
+    channels: int = 80
+    kernel: int = 5
+    stride: int = 3
+    discriminator_channels: tuple[int, ...] = (32, 32, 192)
+    kernels: tuple[int, ...] = (8, 8, 5)
+    pads: tuple[int, ...] = (4, 3, 3)
+    pools: tuple[int, ...] = (4, 4, 2)
+    pieces: int = 2
+    units: int = 500
+    unit_pieces: int = 5
+    input_dropout: float = 0.2
+    hidden_dropout: float = 0.5
+    generator_range: float = 0.05
+    discriminator_range: float = 0.005
+
+    def __post_init__(self) -> None:
+        for name in (
+            "generator_units",
+            "discriminator_channels",
+            "kernels",
+            "pools",
+        ):
+            values = getattr(self, name)
+            _expect(bool(values) and min(values) > 0, f"{name} to be positive", **{name: values})
+        _expect(min(self.pads, default=0) >= 0, "pads of at least 0", pads=self.pads)
+        lengths = [
+            len(values)
+            for values in (self.discriminator_channels, self.kernels, self.pads, self.pools)
+        ]
+        _expect(
+            len(set(lengths)) == 1,
+            "as many kernels, pads and pools as discriminator_channels",
+            discriminator_channels=self.discriminator_channels,
+            kernels=self.kernels,
+            pads=self.pads,
+            pools=self.pools,
+        )
+        for name in ("channels", "stride", "pieces", "units", "unit_pieces"):
+            value = getattr(self, name)
+            _expect(value > 0, f"{name} of at least 1", **{name: value})
+        _expect(
+            self.kernel >= self.stride,
+            "kernel of at least stride, else some pixels are never reached",
+            kernel=self.kernel,
+            stride=self.stride,
+        )
         for name in ("input_dropout", "hidden_dropout"):
             value = getattr(self, name)
             _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
@@ -117,7 +227,7 @@ class DCGAN:
         _expect(0 <= self.dropout < 1, "dropout in [0, 1)", dropout=self.dropout)
 
 
-Network = MaxoutMLP | DCGAN
+Network = MaxoutMLP | MaxoutConv | DCGAN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,19 +240,26 @@ class Recipe:
         validation: "last:N" holds the last N training images out, "hash:SHARE" a share chosen by
             content, "none" nothing. A data set's own validation split is used when it has one.
         image_size: images are cropped to a square and resized to this side; 0 keeps their size.
+        image_channels: 1 makes images grey, 3 colours them; 0 keeps their channels.
+        scale: what the networks see and make: "unit", pixels in [0, 1] by a sigmoid; or "contrast",
+            images of mean 0 and L2 norm 55 (global contrast normalisation) by a linear layer.
         prior: the distribution of z.
         latent: the number of dimensions of z.
         network: the pair of networks.
+        generator_from: an earlier run's work directory: its generator's layers become the last ones
+            of this run's generator, which goes on training them; empty for none.
         loss: a name in `losses.LOSSES`.
         r1: weight of the R1 penalty on the discriminator's gradient at real images; 0 for none.
         update: "alternating" (Algorithm 1) or "simultaneous" (the code shipped with the paper).
         d_steps: discriminator steps per generator step: k in Algorithm 1.
+        g_steps: generator steps per round; more than 1 train G against a stale discriminator, which
+            the paper warns of ("the Helvetica scenario").
         batch_size: m in Algorithm 1: images per discriminator step.
         d_optimizer: the discriminator's optimizer.
         g_optimizer: the generator's optimizer.
         ema_decay: decay per step of the generator's moving average; 0 for none.
         epochs: passes over the training images; used when `steps` is 0.
-        steps: generator steps.
+        steps: rounds of d_steps discriminator steps and g_steps generator steps.
         compute_dtype: "float32", or "bfloat16" for matrix products (weights stay float32).
         jit_compile: compile the step with XLA.
         seed: of weights, noise, masks and the order of the data.
@@ -155,13 +272,17 @@ class Recipe:
     dataset: str
     validation: str = DEFAULT_VALIDATION
     image_size: int = 0
+    image_channels: Literal[0, 1, 3] = 0
+    scale: Literal["unit", "contrast"] = "unit"
     prior: Literal["uniform", "normal", "spherical"] = "normal"
     latent: int = 100
     network: Network = dataclasses.field(default_factory=MaxoutMLP)
+    generator_from: str = ""
     loss: Literal["minimax", "non_saturating"] = "non_saturating"
     update: Literal["alternating", "simultaneous"] = "simultaneous"
     r1: float = 0.0
     d_steps: int = 1
+    g_steps: int = 1
     batch_size: int = 100
     d_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     g_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
@@ -179,6 +300,7 @@ class Recipe:
         for name in (
             "latent",
             "d_steps",
+            "g_steps",
             "batch_size",
             "log_every",
             "sample_every",
@@ -221,7 +343,7 @@ class Recipe:
         A schedule that ends with the run fixes the length from the start.
         """
         reports = {"log_every", "sample_every", "checkpoint_every"}
-        if "cosine" in (self.d_optimizer.schedule, self.g_optimizer.schedule):
+        if {self.d_optimizer.schedule, self.g_optimizer.schedule} != {"constant"}:
             return reports
         return reports | {"epochs", "steps"}
 

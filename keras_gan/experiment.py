@@ -6,19 +6,31 @@ import math
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from absl import logging
 
-from keras_gan import callbacks, data, export, networks, optimizers, priors, records
+from keras_gan import (
+    callbacks,
+    data,
+    export,
+    monitors,
+    networks,
+    optimizers,
+    priors,
+    records,
+    scales,
+)
 from keras_gan import workdir as workdirs
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Sampler, UserError
 from keras_gan.metrics import kmeans, parzen
 
+HELD_OUT_EVERY = 5  # log intervals between two estimates of the held-out loss
+SCALE_IMAGES = 10000  # whose average brightness and contrast generated images get
 MAX_STEPS_PER_CALL = 20  # steps that one call of the compiled function may take
 
 
@@ -32,6 +44,7 @@ class Result:
         samples: the newest grid.
         logs: folder of TensorBoard logs.
         model: the export's folder.
+        stopped: why the run ended early; empty if it did not.
     """
 
     gan: GAN
@@ -39,6 +52,7 @@ class Result:
     samples: pathlib.Path
     logs: pathlib.Path
     model: pathlib.Path
+    stopped: str = ""
 
 
 def build(
@@ -60,6 +74,7 @@ def build(
         recipe.network,
         latent=recipe.latent,
         image_shape=image_shape,
+        output="linear" if recipe.scale == "contrast" else "sigmoid",
         pixel_mean=pixel_mean,
         seed=recipe.seed,
         dtype=recipe.compute_dtype,
@@ -69,8 +84,10 @@ def build(
         discriminator,
         priors.PRIORS[recipe.prior](recipe.latent),
         d_steps=recipe.d_steps,
+        g_steps=recipe.g_steps,
         update=recipe.update,
         ema_decay=recipe.ema_decay,
+        scale=scales.ContrastNormalization() if recipe.scale == "contrast" else None,
         seed=recipe.seed,
         name=recipe.name,
     )
@@ -83,7 +100,9 @@ def build(
             steps_per_epoch=steps_per_epoch * recipe.d_steps,
         ),
         g_optimizer=optimizers.build_optimizer(
-            recipe.g_optimizer, total_steps=total, steps_per_epoch=steps_per_epoch
+            recipe.g_optimizer,
+            total_steps=total * recipe.g_steps,
+            steps_per_epoch=steps_per_epoch * recipe.g_steps,
         ),
         loss=recipe.loss,
         r1=recipe.r1,
@@ -97,6 +116,8 @@ def train(
     workdir: str | os.PathLike[str],
     examples: str | os.PathLike[str],
     export_dir: str | os.PathLike[str],
+    *,
+    on_collapse: Literal["warn", "stop"] = "warn",
 ) -> Result:
     """Train a recipe, or go on where its work directory stopped, and export the generator.
 
@@ -105,6 +126,8 @@ def train(
         workdir: checkpoints, logs and samples; made if it is not there.
         examples: a finished data folder.
         export_dir: folder of the export's versions.
+        on_collapse: whether to go on when the generator's samples lose their variety, or to end
+            with the last checkpoint before.
 
     Raises:
         UserError: if the work directory is another recipe's, or the data do not fit.
@@ -117,39 +140,50 @@ def train(
     total = recipe.total_steps(info.counts["train"])
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
-    workdirs.claim(workdir, recipe, info, examples)
-    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)  # fails before training, not after
+    workdirs.expect_own(workdir, recipe, info, examples)
 
     mean = records.read_statistics(examples)["pixel_mean"]
     gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
-    manager = workdirs.checkpoints(gan, workdir)
-    if manager.latest_checkpoint:
-        manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+    if not workdirs.restore(gan, workdir):
+        _prepare(gan, recipe, examples)
     first = callbacks.current_step(gan)
     if first > total:
         raise UserError(
             f"Expected at least the {first} steps that {workdir} has; received {total}. "
             "Try more --steps or --epochs, or another --workdir."
         )
+    # What fails after training fails before it.
+    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
+    workdirs.claim(workdir, recipe, info, examples)
+    manager = workdirs.checkpoints(gan, workdir)
     if 0 < first < total:
         logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
 
     logs = workdir / "logs"
+    split, held_out = _watched_images(examples)
+    alarm = monitors.CollapseAlarm(
+        held_out, logs, every=recipe.checkpoint_every, stop=on_collapse == "stop"
+    )
     grids = callbacks.SampleGrids(workdir / "samples", logs, every=recipe.sample_every)
-    checkpoints = callbacks.Checkpoints(manager, every=recipe.checkpoint_every)
+    checkpoints = callbacks.Checkpoints(
+        manager, every=recipe.checkpoint_every, hold_back=lambda: alarm.suspicious
+    )
     progress = callbacks.Progress(first, total, steps_per_epoch)
-    curves = callbacks.Curves(logs)
     hooks: list[keras.callbacks.Callback] = [
         progress,
         callbacks.StopOnNonFinite(),
-        curves,
+        callbacks.Curves(logs),
         grids,
+        alarm,
         checkpoints,
     ]
+    if split == "validation":
+        hooks.append(monitors.HeldOut(held_out, logs, every=HELD_OUT_EVERY * recipe.log_every))
     for hook in hooks:
         hook.set_model(gan)
     legs = intervals(first, total, recipe.log_every)
     gan.steps_per_execution = steps_per_call(size for _, size in legs)
+    stopped = ""
     try:
         for count, size in legs:
             dataset = data.train_dataset(
@@ -168,6 +202,12 @@ def train(
                 verbose=0,
                 callbacks=hooks,
             )
+    except monitors.Collapsed as collapsed:
+        stopped = str(collapsed)
+        if not workdirs.restore(gan, workdir):
+            raise UserError(
+                f"Expected some variety before the first checkpoint; received none. {stopped}"
+            ) from None
     except KeyboardInterrupt:
         progress.close()
         if all(np.isfinite(weight.numpy()).all() for weight in gan.weights):
@@ -175,7 +215,9 @@ def train(
         raise
     finally:
         progress.close()
-    if callbacks.current_step(gan) > first:
+    if stopped:
+        logging.warning("%s Back at step %s.", stopped, f"{callbacks.current_step(gan):,}")
+    elif callbacks.current_step(gan) > first:
         checkpoints.act()
     else:
         logging.info("%s is finished at step %s; --epochs or --steps give more", workdir, first)
@@ -192,7 +234,33 @@ def train(
         samples=grids.act(),
         logs=logs,
         model=_export_once(gan, pathlib.Path(export_dir), card),
+        stopped=stopped,
     )
+
+
+def _watched_images(examples: str | os.PathLike[str]) -> tuple[str, np.ndarray]:
+    """Load the images that monitors compare samples with, and say of which split they are."""
+    counts = records.DatasetInfo.read(examples).counts
+    split = "validation" if counts.get("validation", 0) >= 2 else "train"
+    return split, data.load_split(examples, split, monitors.IMAGES)
+
+
+def _prepare(gan: GAN, recipe: Recipe, examples: str | os.PathLike[str]) -> None:
+    """Take from the data and from an earlier run what a new run starts from."""
+    if gan.scale is not None:
+        gan.scale.adapt(data.load_split(examples, "train", SCALE_IMAGES))
+    if not recipe.generator_from:
+        return
+    try:
+        earlier, _ = load_run(recipe.generator_from)
+        networks.continue_from(gan.generator, earlier.generator)
+    except (UserError, ValueError) as error:
+        raise UserError(
+            f"Expected generator_from to be a run whose generator this one's can go on from; "
+            f"received generator_from={recipe.generator_from!r}: {error}"
+        ) from error
+    if gan.average is not None:
+        gan.average.set_weights(gan.generator.get_weights())
 
 
 def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
@@ -212,10 +280,8 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
             f"received {workdir}."
         )
     gan = build(run["recipe"], tuple(run["image_shape"]), train_images=run["train_images"])
-    manager = workdirs.checkpoints(gan, workdir)
-    if not manager.latest_checkpoint:
+    if not workdirs.restore(gan, workdir):
         raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
-    manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     return gan, run
 
 

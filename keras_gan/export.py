@@ -58,6 +58,8 @@ def export(
 
     archive = keras.export.ExportArchive()
     archive.track(gan.average or gan.generator)
+    if gan.scale is not None:
+        archive.track(gan.scale)
     latent = tf.TensorSpec((None, gan.prior.dimension), tf.float32, name="latent")
     archive.add_endpoint("serving_default", serve, [latent])
     scalars = [tf.TensorSpec((), tf.int32, name="n"), tf.TensorSpec((), tf.int64, name="seed")]

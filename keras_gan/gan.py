@@ -19,11 +19,14 @@ class GAN(keras.Model):
         discriminator: images -> logits [B, 1].
         prior: the distribution of z, from `keras_gan.priors`.
         d_steps: discriminator steps per generator step: k of Algorithm 1.
+        g_steps: generator steps per round; more than 1 let G run from a stale discriminator, which
+            is how it collapses ("the Helvetica scenario" of section 6).
         update: "alternating" takes the generator's gradient after the discriminator has moved, on
             fresh noise (Algorithm 1 as written). "simultaneous" takes both gradients at the same
             point, with the same noise and the same masks (the code shipped with the paper).
         ema_decay: decay per step of a moving average of the generator's weights, which then draws
             the samples; 0 for none.
+        scale: what the networks see, if not pixels in [0, 1]; see `keras_gan.scales`.
         seed: of all noise and masks, in [0, 2**32).
     """
 
@@ -34,14 +37,17 @@ class GAN(keras.Model):
         prior: priors.Prior,
         *,
         d_steps: int = 1,
+        g_steps: int = 1,
         update: Literal["alternating", "simultaneous"] = "simultaneous",
         ema_decay: float = 0.0,
+        scale: keras.layers.Layer | None = None,
         seed: int = 0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if d_steps < 1:
-            raise ValueError(f"Expected d_steps of at least 1; received d_steps={d_steps}.")
+        for name, steps in (("d_steps", d_steps), ("g_steps", g_steps)):
+            if steps < 1:
+                raise ValueError(f"Expected {name} of at least 1; received {name}={steps}.")
         if update not in ("alternating", "simultaneous"):
             raise ValueError(
                 f'Expected update to be "alternating" or "simultaneous"; received {update=}.'
@@ -54,8 +60,12 @@ class GAN(keras.Model):
         self.discriminator = discriminator
         self.prior = prior
         self.d_steps = d_steps
+        self.g_steps = g_steps
         self.update = update
         self.ema_decay = ema_decay
+        self.scale = scale
+        if scale is not None and not scale.built:
+            scale.build((None, *self.image_shape))
         self.seed = seed
         self.average = _copy(generator) if ema_decay else None
         self.step = self.add_weight(
@@ -129,6 +139,8 @@ class GAN(keras.Model):
                 f"Expected batches of d_steps * m images; received {images.shape[0]} images with "
                 f"d_steps={self.d_steps}. Try another batch size, and drop_remainder=True."
             )
+        if self.scale is not None:
+            images = self.scale(images)
         *earlier, last = tf.split(images, self.d_steps)  # k of [m, H, W, C]
         for index, real in enumerate(earlier):
             self.discriminator_step(real, index)
@@ -137,6 +149,8 @@ class GAN(keras.Model):
             self.generator_step(tf.shape(last)[0])
         else:
             self.simultaneous_step(last, len(earlier))
+        for index in range(1, self.g_steps):
+            self.generator_step(tf.shape(last)[0], index)
         self._follow_generator()
         self.step.assign_add(1)
         return {name: mean.result() for name, mean in self.means.items()}
@@ -145,7 +159,7 @@ class GAN(keras.Model):
         """Ascend D's gradient of log D(x) + log(1 - D(G(z))) on `real` and fresh noise.
 
         Args:
-            real: images, float32 [m, H, W, C] in [0, 1].
+            real: images, float32 [m, H, W, C], as the networks see them.
             index: which of the k steps of this round it is.
         """
         fake = self._generate(
@@ -160,11 +174,11 @@ class GAN(keras.Model):
         self.d_optimizer.apply(tape.gradient(total, weights), weights)
         self._log(loss, real_logits, fake_logits)
 
-    def generator_step(self, n: Any) -> None:
+    def generator_step(self, n: Any, index: int = 0) -> None:
         """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is."""
         with tf.GradientTape() as tape:
-            fake = self._generate(n, priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS)
-            fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS)
+            fake = self._generate(n, priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS, index)
+            fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS, index)
             loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
             total = self._share(loss)
         weights = self.generator.trainable_variables
@@ -210,7 +224,8 @@ class GAN(keras.Model):
     def _key(self, stream: int, index: int = 0) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
-        return priors.key(self.seed, stream, self.step.value * self.d_steps + index, replica)
+        steps = max(self.d_steps, self.g_steps)  # of one kind in a round
+        return priors.key(self.seed, stream, self.step.value * steps + index, replica)
 
     def _share(self, loss: tf.Tensor) -> tf.Tensor:
         """Divide by the number of replicas: optimizers sum gradients over them."""
@@ -238,9 +253,29 @@ class GAN(keras.Model):
 
         Outside training they come from the moving average, where there is one.
         """
-        if training or self.average is None:
-            return self.generator(z, training=training)
-        return self.average(z, training=False)
+        drawn = self.generator if training or self.average is None else self.average
+        images = drawn(z, training=training)
+        return images if self.scale is None else self.scale.restore(images)
+
+    def discriminate(self, images: Any) -> np.ndarray:
+        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1]."""
+        seen = images if self.scale is None else self.scale(images)
+        return self.discriminator(seen, training=False)[:, 0].numpy()
+
+    def value(self, images: Any, *, seed: int) -> float:
+        """Estimate V(D, G) of equation 1, without dropout, from images and as many samples of G.
+
+        On images that D never saw, (V + log 4) / 2 estimates a lower bound of the Jensen-Shannon
+        divergence between p_data and p_g, in nats (Theorem 1: the best D would reach it).
+
+        Args:
+            images: float32 [n, H, W, C] in [0, 1].
+            seed: of the samples' noise.
+        """
+        z = self.prior.sample(len(images), priors.key(seed, priors.SAMPLES, 0))
+        fake = self.discriminator(self.generator(z, training=False), training=False)[:, 0]
+        negative = losses.LOSSES["minimax"].discriminator(self.discriminate(images), fake)
+        return -float(tf.reduce_mean(negative))
 
     def sample(self, n: int, *, seed: int, batch_size: int = 500) -> np.ndarray:
         """Draw `n` images; the same seed gives the same images, and fewer are the first of more.
@@ -259,7 +294,7 @@ class GAN(keras.Model):
 
     def live(self) -> "GAN":
         """Return a GAN that shares these networks and samples from the live weights."""
-        return GAN(self.generator, self.discriminator, self.prior, seed=self.seed)
+        return GAN(self.generator, self.discriminator, self.prior, scale=self.scale, seed=self.seed)
 
     def export(self, filepath: Any, **kwargs: Any) -> None:
         """Export `call` as Keras does; `keras_gan.export` adds sampling by seed and versions."""
@@ -276,7 +311,9 @@ class GAN(keras.Model):
             "generator": serialize(self.generator),
             "discriminator": serialize(self.discriminator),
             "prior": serialize(self.prior),
+            "scale": None if self.scale is None else serialize(self.scale),
             "d_steps": self.d_steps,
+            "g_steps": self.g_steps,
             "update": self.update,
             "ema_decay": self.ema_decay,
             "seed": self.seed,
@@ -286,7 +323,9 @@ class GAN(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
         """Make a GAN from `get_config`'s answer."""
         config = dict(config)
-        for name in ("generator", "discriminator", "prior"):
+        for name in ("generator", "discriminator", "prior", "scale"):
+            if config.get(name) is None:
+                continue
             config[name] = keras.saving.deserialize_keras_object(
                 config[name], custom_objects=custom_objects
             )

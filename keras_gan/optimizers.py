@@ -1,4 +1,4 @@
-"""A recipe's optimizer options -> Keras optimizers; the paper's two schedules are ours."""
+"""A recipe's optimizer options -> Keras optimizers; the paper's schedules, and one more."""
 
 import math
 from typing import Any
@@ -31,6 +31,29 @@ class DecayWithFloor(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"initial": self.initial, "decay": self.decay, "minimum": self.minimum}
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class HoldThenFall(keras.optimizers.schedules.LearningRateSchedule):
+    """Constant, then straight down to 0.
+
+    Args:
+        initial: the value while it is constant.
+        total_steps: the step at which it reaches 0.
+        hold: share of these steps, in [0, 1), before it falls.
+    """
+
+    def __init__(self, initial: float, total_steps: int, hold: float):
+        self.initial, self.total_steps, self.hold = initial, total_steps, hold
+
+    def __call__(self, step: Any) -> Any:
+        """Return the value at `step`."""
+        left = 1.0 - ops.cast(step, "float32") / self.total_steps
+        return self.initial * ops.clip(left / (1.0 - self.hold), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"initial": self.initial, "total_steps": self.total_steps, "hold": self.hold}
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -97,12 +120,14 @@ def build_optimizer(
 
     Args:
         options: the recipe's.
-        total_steps: updates in the whole run; the cosine schedule ends there.
+        total_steps: updates in the whole run; falling schedules end there.
         steps_per_epoch: updates in an epoch; the paper's momentum rises by epochs.
     """
     rate: Any = options.learning_rate
     if options.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, total_steps)
+    elif options.schedule == "linear":
+        rate = HoldThenFall(rate, total_steps, options.hold)
     elif options.decay > 1 or options.minimum > 0:
         rate = DecayWithFloor(rate, options.decay, options.minimum)
     if options.name == "adam":

@@ -1,6 +1,6 @@
 """Dataclasses from and to text: `key=value` overrides, checked by name and type, and JSON.
 
-Fields may be numbers, words, `Literal` choices, tuples of whole numbers, dataclasses,
+Fields may be numbers, words, `Literal` choices, tuples of whole numbers or choices, dataclasses,
 and unions of dataclasses, whose members go by their names in snake case (`MaxoutMLP`: maxout_mlp).
 """
 
@@ -66,10 +66,13 @@ def _parse(kind: Any, key: str, text: str) -> Any:
         names = ", ".join(f"{key}.{field.name}" for field in dataclasses.fields(kind))
         raise UserError(f"Expected one of its parts; received {key}={text!r}. Try {names}.")
     if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
+        choices = {str(choice): choice for choice in typing.get_args(kind)}
         if text not in choices:
             raise unknown(key, text, choices)
-        return text
+        return choices[text]
+    if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] is not int:
+        items = [item.strip("'\" ") for item in text.strip("()[] ").split(",")]
+        return tuple(_parse(typing.get_args(kind)[0], key, item) for item in items if item)
     try:
         if typing.get_origin(kind) is tuple:
             return tuple(int(item) for item in text.strip("()[] ").split(",") if item.strip())

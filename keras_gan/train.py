@@ -22,6 +22,7 @@ from pipelines import sources
 from pipelines.options import DEFAULT_SIZE, Options
 
 FLAGS = flags.FlagValues()
+EXIT_STOPPED = 3  # an alarm ended the run
 
 
 def _string(name: str, default: str | None, text: str) -> None:
@@ -52,6 +53,13 @@ _string(
     None,
     "Versions of the exported generator (default: saved_models/ and the work directory's name).",
 )
+flags.DEFINE_enum(
+    "on_collapse",
+    "warn",
+    ["warn", "stop"],
+    "When samples lose their variety: go on, or end with the last checkpoint before (exit code 3).",
+    flag_values=FLAGS,
+)
 _string("examples", None, "A folder written by pipelines.preprocess; made if not given.")
 _string("examples_root", "data", "Where preprocessed data sets are kept.")
 _string("data_dir", None, "Prepared TensorFlow Datasets (default: TFDS's own folder).")
@@ -80,7 +88,11 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
     options = options_from(values)
     if values.images or values.arrays:
         recipe = recipes.get_recipe(values.recipe, None, options.title)
-        recipe = dataclasses.replace(recipe, image_size=options.size, validation=DEFAULT_VALIDATION)
+        recipe = dataclasses.replace(
+            recipe,
+            image_size=recipe.image_size or options.size,
+            validation=DEFAULT_VALIDATION,
+        )
     elif values.examples and not (values.dataset or values.recipe):
         info = records.DatasetInfo.read(values.examples)
         dataset = info.parameters.get("dataset")
@@ -89,6 +101,7 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
         recipe = dataclasses.replace(
             recipe,
             image_size=info.parameters["size"],
+            image_channels=info.parameters["channels"],
             validation=info.parameters["validation"],
         )
     elif values.dataset or values.recipe:
@@ -131,17 +144,20 @@ def main(values: flags.FlagValues) -> None:
             dataset=recipe.dataset,
             validation=recipe.validation,
             size=recipe.image_size,
+            channels=recipe.image_channels,
         ),
         values.examples_root,
     )
 
     from keras_gan import experiment
 
-    result = experiment.train(recipe, workdir, examples, export_dir)
+    result = experiment.train(recipe, workdir, examples, export_dir, on_collapse=values.on_collapse)
     version = pathlib.Path(result.model)
     print(f"Samples: {result.samples}")  # noqa: T201
     print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
     print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
+    if result.stopped:
+        raise SystemExit(EXIT_STOPPED)
 
 
 def run() -> int:

@@ -24,6 +24,14 @@ def checkpoints(gan: GAN, workdir: pathlib.Path) -> tf.train.CheckpointManager:
     )
 
 
+def restore(gan: GAN, workdir: pathlib.Path) -> bool:
+    """Load the newest checkpoint into a model; False if there is none."""
+    newest = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
+    if newest:
+        tf.train.Checkpoint(gan=gan).restore(newest).assert_consumed()
+    return bool(newest)
+
+
 def read_run(workdir: pathlib.Path) -> dict[str, Any] | None:
     """Read what `claim` wrote, with `recipe` as a Recipe; None if the folder is no run's."""
     path = workdir / RUN_FILE
@@ -45,6 +53,7 @@ def expect_same_data(
         "dataset": recipe.dataset,
         "validation": recipe.validation,
         "size": recipe.image_size,
+        "channels": recipe.image_channels,
     }
     for key, value in wanted.items():
         if info.parameters.get(key, value) != value:
@@ -54,13 +63,13 @@ def expect_same_data(
             )
 
 
-def claim(
+def expect_own(
     workdir: pathlib.Path,
     recipe: Recipe,
     info: records.DatasetInfo,
     examples: str | os.PathLike[str],
 ) -> None:
-    """Make the work directory this recipe's; refuse another's."""
+    """Refuse a work directory of another recipe or other data, or with other files."""
     run = read_run(workdir)
     if run is None and workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(
@@ -84,6 +93,15 @@ def claim(
                 f"Expected the data that {workdir} was trained on, {run['data_hash'][:12]}...; "
                 f"received {examples} with {info.data_hash[:12]}.... Try another --workdir."
             )
+
+
+def claim(
+    workdir: pathlib.Path,
+    recipe: Recipe,
+    info: records.DatasetInfo,
+    examples: str | os.PathLike[str],
+) -> None:
+    """Write down whose the work directory is."""
     run = {
         "recipe": json.loads(recipe.to_json()),
         "image_shape": info.image_shape,

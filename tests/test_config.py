@@ -59,7 +59,7 @@ def test_overrides_apply_in_order():
         ("r1=much", "r1 to be a number"),
         ("jit_compile=maybe", "jit_compile to be true or false"),
         ("loss=hinge", "loss to be one of minimax, non_saturating; received 'hinge'"),
-        ("network=resnet", "network to be one of maxout_mlp, dcgan"),
+        ("network=resnet", "network to be one of maxout_mlp, maxout_conv, dcgan"),
         ("network.filters=3", "a key of MaxoutMLP to be one of generator_units"),
         ("network.generator_units=a,b", "whole numbers with commas"),
         ("network.generator_units=0", "generator_units to be positive"),
@@ -116,7 +116,7 @@ def test_get_recipe():
     assert (crossed.name, crossed.dataset) == ("mnist_paper_emnist_letters", "emnist/letters")
     with pytest.raises(UserError, match="Did you mean 'mnist'"):
         recipes.get_recipe("mnits", None)
-    with pytest.raises(UserError, match="cifar10, images, mnist, mnist_paper"):
+    with pytest.raises(UserError, match="cifar10, cifar10_conv_paper, .*, tfd_paper"):
         recipes.get_recipe(None, None)
 
 

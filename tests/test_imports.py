@@ -10,9 +10,10 @@ CLIS = {"train", "evaluate", "sample"}
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
     {"images", "records", "overrides", "config", "recipes"},
-    {"losses", "priors", "networks", "optimizers"},
+    {"losses", "priors", "scales", "networks", "optimizers"},
     {"gan"},
     {"data", "metrics", "callbacks", "export", "workdir"},
+    {"monitors"},
     {"experiment"},
     CLIS,
 ]

@@ -7,7 +7,13 @@ from keras_gan.config import DCGAN
 
 
 def build(
-    options: DCGAN, *, latent: int, image_shape: tuple[int, int, int], seed: int, dtype: str
+    options: DCGAN,
+    *,
+    latent: int,
+    image_shape: tuple[int, int, int],
+    output: str,
+    seed: int,
+    dtype: str,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; the image is halved, rounding up, until its smaller side is small enough.
 
@@ -53,7 +59,7 @@ def build(
         channels,
         3,
         padding="same",
-        activation="sigmoid",
+        activation=output,
         kernel_initializer=normal(),
         name="pixels",
         dtype="float32",
@@ -61,7 +67,9 @@ def build(
     generator = keras.Model(z, images, name="generator")
 
     x = keras.Input(image_shape, name="x")
-    h = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(x)
+    h = x
+    if output == "sigmoid":
+        h = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(h)
     for count in filters or [options.filters]:
         h = layers.Conv2D(
             count, 4, strides=2, padding="same", kernel_initializer=normal(), dtype=dtype

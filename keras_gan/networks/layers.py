@@ -10,7 +10,8 @@ from keras import ops
 class Maxout(keras.layers.Layer):
     """The largest of several linear pieces (Goodfellow et al. 2013, "Maxout Networks").
 
-    Maps [B, pieces * units] to [B, units]; put it behind a `Dense` of `pieces * units` units.
+    Maps [..., pieces * units] to [..., units]; put it behind a `Dense` of `pieces * units` units or
+    a convolution of as many channels.
 
     Args:
         pieces: linear pieces of each unit.
@@ -26,7 +27,7 @@ class Maxout(keras.layers.Layer):
         result, *rest = ops.split(inputs, self.pieces, axis=-1)
         for piece in rest:
             result = ops.maximum(result, piece)
-        return result  # [B, units]
+        return result  # [..., units]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Divide the last dimension by the number of pieces."""
@@ -36,3 +37,62 @@ class Maxout(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "pieces": self.pieces}
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class PixelBias(keras.layers.Layer):
+    """Adds a bias of its own to each pixel, and applies an activation.
+
+    Args:
+        activation: as in Keras.
+    """
+
+    def __init__(self, activation: str = "linear", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.activation = activation
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the biases, [H, W, C], all 0."""
+        self.bias = self.add_weight(shape=input_shape[1:], initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        """Add the biases to images [B, H, W, C]."""
+        return keras.activations.get(self.activation)(inputs + self.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "activation": self.activation}
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class WholeMaxPooling(keras.layers.Layer):
+    """Max pooling of stride 2 whose last window may reach over the edge, as Pylearn2's does.
+
+    Maps [B, H, W, C] to [B, ceil((H - size) / 2) + 1, ceil((W - size) / 2) + 1, C]. (Keras's "same"
+    would put half of what is missing before the first pixel, and "valid" would drop the edge.)
+
+    Args:
+        size: side of a window, at most H and W.
+    """
+
+    def __init__(self, size: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, inputs: Any) -> Any:
+        """Take the maximum of each window."""
+        missing = [(side - self.size) % 2 for side in inputs.shape[1:3]]
+        # The edge repeated never wins over the pixels that it repeats.
+        edges = [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)]
+        inputs = ops.pad(inputs, edges, mode="symmetric") if any(missing) else inputs
+        return ops.max_pool(inputs, self.size, strides=2, padding="valid")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Count the windows."""
+        batch, *sides, channels = input_shape
+        windows = [(side - self.size + 1) // 2 + 1 for side in sides if side is not None]
+        return (batch, *windows, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "size": self.size}

@@ -4,13 +4,26 @@ import dataclasses
 
 from keras_gan.config import Recipe
 from keras_gan.overrides import unknown
-from keras_gan.recipes import cifar10, images, mnist, mnist_paper
+from keras_gan.recipes import (
+    cifar10,
+    cifar10_conv_paper,
+    cifar10_fc_paper,
+    images,
+    mnist,
+    mnist_paper,
+    tfd_paper,
+    tfd_paper_stage2,
+)
 
 RECIPES: dict[str, Recipe] = {
     "cifar10": cifar10.RECIPE,
+    "cifar10_conv_paper": cifar10_conv_paper.RECIPE,
+    "cifar10_fc_paper": cifar10_fc_paper.RECIPE,
     "images": images.RECIPE,
     "mnist": mnist.RECIPE,
     "mnist_paper": mnist_paper.RECIPE,
+    "tfd_paper": tfd_paper.RECIPE,
+    "tfd_paper_stage2": tfd_paper_stage2.RECIPE,
 }
 
 

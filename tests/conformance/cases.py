@@ -2,10 +2,22 @@
 
 import dataclasses
 
-from keras_gan.config import DCGAN, MaxoutMLP, Optimizer, Recipe
+from keras_gan.config import DCGAN, MaxoutConv, MaxoutMLP, Optimizer, Recipe
 
 NETWORKS = {
     "maxout_mlp": MaxoutMLP((16, 12), (8, 6), pieces=3),
+    "maxout_conv": MaxoutConv(
+        (16,),
+        channels=4,
+        kernel=3,
+        stride=2,
+        discriminator_channels=(4, 6),
+        kernels=(3, 2),
+        pads=(1, 1),
+        pools=(3, 2),
+        units=6,
+        unit_pieces=3,
+    ),
     "dcgan": DCGAN(filters=4, dropout=0.3),
 }
 LOSSES = ("minimax", "non_saturating")
@@ -33,6 +45,21 @@ def _case(network, loss, update):
 
 # Every pair of a network and a loss, each with one of the updates.
 CASES = {
+    "maxout_conv-minimax": _case("maxout_conv", "minimax", "simultaneous"),
+    "maxout_conv-non_saturating": dataclasses.replace(
+        _case("maxout_conv", "non_saturating", "alternating"), scale="contrast"
+    ),
+    "faces": dataclasses.replace(
+        BASE,
+        network=dataclasses.replace(
+            NETWORKS["maxout_mlp"],
+            generator_activations=("relu", "sigmoid"),
+            sigmoid_bias=-2.0,
+            output_nonzero=3,
+            max_norm=1.0,
+        ),
+    ),
+    "stale": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], g_steps=3, d_steps=2),
     "maxout_mlp-minimax": _case("maxout_mlp", "minimax", "alternating"),
     "maxout_mlp-non_saturating": _case("maxout_mlp", "non_saturating", "simultaneous"),
     "dcgan-minimax": _case("dcgan", "minimax", "simultaneous"),

@@ -35,6 +35,7 @@ setup(
         "google-crc32c>=1.5",  # Beam's and our TFRecord framing
         "importlib-resources>=6",  # used, but not declared, by tensorflow-datasets
         "keras>=3.15",
+        "matplotlib>=3.9",
         "numpy>=2.1",
         "pillow>=11",
         "protobuf>=5",

@@ -11,6 +11,7 @@ from keras_gan.recipes import (
     images,
     mnist,
     mnist_paper,
+    mnist_paper_tuned,
     tfd_paper,
     tfd_paper_stage2,
 )
@@ -22,6 +23,7 @@ RECIPES: dict[str, Recipe] = {
     "images": images.RECIPE,
     "mnist": mnist.RECIPE,
     "mnist_paper": mnist_paper.RECIPE,
+    "mnist_paper_tuned": mnist_paper_tuned.RECIPE,
     "tfd_paper": tfd_paper.RECIPE,
     "tfd_paper_stage2": tfd_paper_stage2.RECIPE,
 }

@@ -63,7 +63,9 @@ setup(
         "console_scripts": [
             "keras-gan-train = keras_gan.train:run",
             "keras-gan-evaluate = keras_gan.evaluate:run",
+            "keras-gan-figures = keras_gan.figures:run",
             "keras-gan-sample = keras_gan.sample:run",
+            "keras-gan-theory = keras_gan.theory:run",
             "keras-gan-preprocess = pipelines.preprocess:run",
             "keras-gan-verify = pipelines.verify:run",
         ]

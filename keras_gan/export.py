@@ -102,12 +102,19 @@ class ExportedSampler:
 
     def sample(self, n: int, *, seed: int, batch_size: int = 500) -> np.ndarray:
         """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
-        z = self._noise(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))["latent"]
-        batches = [
-            self._generate(latent=z[i : i + batch_size])["images"].numpy()
-            for i in range(0, n, batch_size)
-        ]
-        return np.concatenate(batches)
+        z = self.noise(n, seed=seed)
+        return np.concatenate(
+            [self.generate(z[i : i + batch_size]) for i in range(0, n, batch_size)]
+        )
+
+    def noise(self, n: int, *, seed: int) -> np.ndarray:
+        """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
+        drawn = self._noise(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))
+        return drawn["latent"].numpy()
+
+    def generate(self, z: np.ndarray) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
+        return self._generate(latent=tf.constant(z))["images"].numpy()
 
 
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:

@@ -288,9 +288,18 @@ class GAN(keras.Model):
         Returns:
             float32 [n, H, W, C] in [0, 1].
         """
-        z = self.prior.sample(n, priors.key(seed, priors.SAMPLES, 0))
-        batches = [self(z[i : i + batch_size]) for i in range(0, n, batch_size)]
-        return np.concatenate([batch.numpy() for batch in batches])
+        z = self.noise(n, seed=seed)
+        return np.concatenate(
+            [self.generate(z[i : i + batch_size]) for i in range(0, n, batch_size)]
+        )
+
+    def noise(self, n: int, *, seed: int) -> np.ndarray:
+        """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
+        return self.prior.sample(n, priors.key(seed, priors.SAMPLES, 0)).numpy()
+
+    def generate(self, z: np.ndarray) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
+        return self(tf.constant(z)).numpy()
 
     def live(self) -> "GAN":
         """Return a GAN that shares these networks and samples from the live weights."""

@@ -20,3 +20,15 @@ class Sampler(Protocol):
     def sample(self, n: int, *, seed: int) -> np.ndarray:
         """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
         ...
+
+
+class LatentSampler(Sampler, Protocol):
+    """A sampler that also tells its latent vectors, and takes others."""
+
+    def noise(self, n: int, *, seed: int) -> np.ndarray:
+        """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
+        ...
+
+    def generate(self, z: np.ndarray) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
+        ...

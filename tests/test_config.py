@@ -116,7 +116,7 @@ def test_get_recipe():
     assert (crossed.name, crossed.dataset) == ("mnist_paper_emnist_letters", "emnist/letters")
     with pytest.raises(UserError, match="Did you mean 'mnist'"):
         recipes.get_recipe("mnits", None)
-    with pytest.raises(UserError, match="cifar10, cifar10_conv_paper, .*, tfd_paper"):
+    with pytest.raises(UserError, match=r"cifar10, cifar10_conv_paper, .*, tfd_paper"):
         recipes.get_recipe(None, None)
 
 

@@ -6,14 +6,15 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CLIS = {"train", "evaluate", "sample"}
+CLIS = {"train", "evaluate", "sample", "figures", "theory"}
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
-    {"images", "records", "overrides", "config", "recipes"},
+    {"images", "records", "overrides", "config", "recipes", "densities"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"gan"},
     {"data", "metrics", "callbacks", "export", "workdir"},
-    {"monitors"},
+    {"monitors", "toy"},
+    {"plots"},
     {"experiment"},
     CLIS,
 ]

@@ -1,6 +1,6 @@
 """MNIST with the paper's networks, dropout, loss, update and optimizer, but other rates.
 
-    python -m keras_gan.train --recipe=mnist_paper_tuned
+python -m keras_gan.train --recipe=mnist_paper_tuned
 """
 
 import dataclasses

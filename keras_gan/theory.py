@@ -218,9 +218,8 @@ def print_helvetica(values: flags.FlagValues) -> None:
     data = densities.ring() if values.data == "ring" else densities.square()
     steps = values.steps or (4000 if values.data == "ring" else 12000)
     print(f"Section 6, the Helvetica scenario: {len(data.means)} Gaussians, seed {values.seed}")  # noqa: T201
-    print(
-        f"{'G steps per D step':<20}{'D steps':>9}{'modes':>8}{'quality':>9}{'clusters':>10}{'spread':>8}  alarm"
-    )
+    head = f"{'modes':>8}{'quality':>9}{'clusters':>10}{'spread':>8}  alarm"
+    print(f"{'G steps per D step':<20}{'D steps':>9}{head}")  # noqa: T201
     for g_steps in [values.g_steps] if values.g_steps else [1, 20]:
         count = steps if g_steps == 1 else max(1, math.ceil(steps / g_steps))
         found = play_modes(data, g_steps=g_steps, steps=count, seed=values.seed)

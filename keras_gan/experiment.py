@@ -26,8 +26,7 @@ from keras_gan import (
 from keras_gan import workdir as workdirs
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
-from keras_gan.interfaces import Sampler, UserError
-from keras_gan.metrics import kmeans, parzen
+from keras_gan.interfaces import UserError
 
 HELD_OUT_EVERY = 5  # log intervals between two estimates of the held-out loss
 SCALE_IMAGES = 10000  # whose average brightness and contrast generated images get
@@ -283,67 +282,6 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
     if not workdirs.restore(gan, workdir):
         raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
     return gan, run
-
-
-def evaluate(
-    samplers: dict[str, Sampler],
-    examples: str | os.PathLike[str],
-    *,
-    samples: int = parzen.PUBLISHED_SAMPLES,
-    seed: int = 0,
-    ruler: bool = False,
-) -> dict[str, dict[str, float]]:
-    """Judge samplers by the published Parzen protocol, beside real images judged the same way.
-
-    Args:
-        samplers: GANs or exports, by the name of their row.
-        examples: the data folder whose test split judges; validation chooses sigma.
-        samples: images to draw.
-        seed: of the drawn samples, and of the choice among training images.
-        ruler: whether to judge all training images and cluster centres of them, too.
-
-    Returns:
-        A row for each sampler and one for "training images": log_likelihood and stderr in nats,
-        sigma, samples; and the same with a more finely chosen sigma: fine_log_likelihood,
-        fine_stderr, fine_sigma.
-
-    Raises:
-        UserError: if the images differ in shape, or the folder lacks a split or has changed.
-    """
-    info = records.DatasetInfo.read(examples)
-    info.verify(examples)
-    for name, sampler in samplers.items():
-        if tuple(sampler.image_shape) != info.image_shape:
-            raise UserError(
-                f"Expected data of the images' shape, {tuple(sampler.image_shape)} for the {name}; "
-                f"received {examples} with {info.image_shape}. Try other --examples."
-            )
-    validation = data.load_split(examples, "validation", parzen.PUBLISHED_VALIDATION)
-    test = data.load_split(examples, "test")
-    train = data.load_split(examples, "train")
-    chosen = np.random.default_rng(seed).permutation(len(train))[:samples]
-    drawings = {name: sampler.sample(samples, seed=seed) for name, sampler in samplers.items()}
-    drawings["training images"] = train[chosen]
-    if ruler:
-        drawings["all training images"] = train
-        drawings["cluster centres of them"] = kmeans.centroids(train, len(chosen), seed=seed)
-    return {name: _judge(drawn, validation, test) for name, drawn in drawings.items()}
-
-
-def _judge(drawn: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict[str, float]:
-    """Judge images by the published protocol, and with a finer sigma."""
-    sigma = parzen.fit_sigma(drawn, validation)
-    fine = parzen.refine_sigma(drawn, validation, sigma)
-    published, refined = (parzen.log_likelihood(drawn, test, each) for each in (sigma, fine))
-    return {
-        "log_likelihood": published.mean,
-        "stderr": published.stderr,
-        "sigma": sigma,
-        "fine_log_likelihood": refined.mean,
-        "fine_stderr": refined.stderr,
-        "fine_sigma": fine,
-        "samples": len(drawn),
-    }
 
 
 def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:

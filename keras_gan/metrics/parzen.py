@@ -16,7 +16,7 @@ PUBLISHED_SIGMAS = tuple(float(sigma) for sigma in np.logspace(-1, 0, 10))
 PUBLISHED_VALIDATION = 1000
 PUBLISHED_SAMPLES = 10000
 
-
+TILE = 1000  # samples at once: memory stays flat, and a tile in the processor's cache
 FINE_STEPS = 21  # between the published sigmas beside the best one
 
 
@@ -31,7 +31,7 @@ def log_densities(
     samples: np.ndarray,
     images: np.ndarray,
     sigmas: Sequence[float] | np.ndarray,
-    batch_size: int = 500,
+    batch_size: int = 1000,
 ) -> np.ndarray:
     """Return log p at each image for each sigma: float64 [len(sigmas), n].
 
@@ -51,24 +51,35 @@ def log_densities(
         )
     if min(sigmas) <= 0:
         raise ValueError(f"Expected sigmas above 0; received sigmas={list(sigmas)}.")
-    # Centred rows keep the float32 distances, |x|^2 - 2 x.s + |s|^2, from cancelling.
+    # Centred rows keep the float32 products, x.s of |x|^2 - 2 x.s + |s|^2, from cancelling.
     centre = samples.reshape(len(samples), -1).mean(axis=0, dtype=np.float64).astype(np.float32)
     rows = samples.reshape(len(samples), -1).astype(np.float32) - centre  # [m, d]
-    points = images.reshape(len(images), -1).astype(np.float32) - centre  # [n, d]
-    dimensions = rows.shape[1]
-    norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    result = np.empty((len(sigmas), len(points)))
-    for start in range(0, len(points), batch_size):
-        batch = points[start : start + batch_size]
-        own = np.einsum("ij,ij->i", batch, batch, dtype=np.float64)
-        distances = np.maximum(own[:, None] + norms - 2.0 * (batch @ rows.T), 0.0)  # [b, m]
-        nearest = distances.min(axis=1, keepdims=True)
-        for index, sigma in enumerate(sigmas):
-            # The nearest sample's term is exp(0): the sum never underflows.
-            total = np.exp((nearest - distances) / (2 * sigma**2)).mean(axis=1)
-            log_kernel = -nearest[:, 0] / (2 * sigma**2)
-            log_norm = dimensions * math.log(sigma * math.sqrt(2 * math.pi))
-            result[index, start : start + len(batch)] = np.log(total) + log_kernel - log_norm
+    norms = np.einsum("md,md->m", rows, rows, dtype=np.float64)
+    scales = [1.0 / (2.0 * sigma**2) for sigma in sigmas]
+    log_norms = [rows.shape[1] * math.log(sigma * math.sqrt(2 * math.pi)) for sigma in sigmas]
+    result = np.empty((len(sigmas), len(images)))
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size].reshape(-1, rows.shape[1])
+        points = batch.astype(np.float32) - centre  # [b, d]
+        own = np.einsum("bd,bd->b", points, points, dtype=np.float64)
+        nearest = np.full(len(points), np.inf)
+        totals = np.zeros((len(sigmas), len(points)))
+        for first in range(0, len(rows), TILE):
+            tile = slice(first, first + TILE)
+            distances = (points @ rows[tile].T).astype(np.float64)  # [b, tile]
+            distances *= -2.0
+            distances += norms[tile]
+            distances += own[:, None]
+            nearer = np.minimum(nearest, np.maximum(distances.min(axis=1), 0.0))
+            np.subtract(nearer[:, None], distances, out=distances)
+            for index, scale in enumerate(scales):
+                # The nearest sample's term is exp(0): the sum never underflows.
+                totals[index] *= np.exp((nearer - nearest) * scale)
+                totals[index] += np.exp(distances * scale).sum(axis=1)
+            nearest = nearer
+        for index, scale in enumerate(scales):
+            log_means = np.log(totals[index] / len(rows)) - nearest * scale
+            result[index, start : start + len(points)] = log_means - log_norms[index]
     return result
 
 

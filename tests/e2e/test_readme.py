@@ -76,7 +76,7 @@ def test_evaluate_prints_the_paper_beside_the_result(trained):
     folder, _, _ = trained
     done = run_module(
         "keras_gan.evaluate", "--workdir=runs/mnist", "--n=200", "--live", "--out=result.json",
-        cwd=folder,
+        "--noruler", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Adversarial nets (Goodfellow et al. 2014)" in done.stdout
@@ -88,7 +88,7 @@ def test_evaluate_prints_the_paper_beside_the_result(trained):
 
 def test_evaluate_finds_the_data_that_an_export_was_trained_on(trained):
     folder, _, _ = trained
-    arguments = ["--model=saved_models/mnist", "--n=50"]
+    arguments = ["--model=saved_models/mnist", "--n=50", "--noruler"]
     done = run_module("keras_gan.evaluate", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "training images" in done.stdout

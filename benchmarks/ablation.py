@@ -1,0 +1,218 @@
+"""What the ingredients of the paper's MNIST training are worth, in short runs side by side.
+
+    python -m benchmarks.ablation --study=update --examples=data/mnist-...
+    python -m benchmarks.ablation --study=k --study=loss --examples=data/mnist-...
+
+Studies: "update" (alternating; simultaneous with shared or fresh noise and masks), "rates" (the
+generator's rate over the discriminator's), "k" (discriminator steps per generator step, on equal
+numbers of generator steps and on equal time), "loss" (saturating against non-saturating, with the
+norm of G's gradient in the first 500 steps). Everything else is the recipe `mnist_paper_tuned` at a
+constant rate. Each row: steps, minutes, D's loss, Parzen log-likelihood (10,000 samples, published
+protocol) of the live weights and of the moving average.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import time
+from typing import Any
+
+from absl import flags
+
+from keras_gan import cli, files, recipes
+from keras_gan.config import Recipe
+from keras_gan.interfaces import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_enum(
+    "study", ["update"], ["update", "rates", "k", "loss"], "Which; repeat.", flag_values=FLAGS
+)
+flags.DEFINE_string("examples", None, "A preprocessed MNIST folder.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 4000, "Generator steps of each run.", flag_values=FLAGS)
+flags.DEFINE_multi_integer("seed", [0], "Of each run; repeat.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "compute_dtype", "float32", ["float32", "bfloat16"], "Of matrix products.", flag_values=FLAGS
+)
+flags.DEFINE_string("out", None, "Write the rows as JSON too.", flag_values=FLAGS)
+
+BASE = dataclasses.replace(recipes.RECIPES["mnist_paper_tuned"], ema_decay=0.9998)
+BASE = dataclasses.replace(
+    BASE,
+    d_optimizer=dataclasses.replace(BASE.d_optimizer, schedule="constant"),
+    g_optimizer=dataclasses.replace(BASE.g_optimizer, schedule="constant"),
+)
+NORM_STEPS = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One run: a recipe, and what its simultaneous update shares between D's and G's gradients."""
+
+    recipe: Recipe
+    share_noise: bool = True
+    share_masks: bool = True
+
+
+def with_rates(discriminator: float, generator: float) -> Recipe:
+    """Return the base recipe with other rates."""
+    return dataclasses.replace(
+        BASE,
+        d_optimizer=dataclasses.replace(BASE.d_optimizer, learning_rate=discriminator),
+        g_optimizer=dataclasses.replace(BASE.g_optimizer, learning_rate=generator),
+    )
+
+
+ALTERNATING = dataclasses.replace(BASE, update="alternating")
+STUDIES: dict[str, dict[str, Variant]] = {
+    "update": {
+        "simultaneous, shared noise and masks": Variant(BASE),
+        "simultaneous, fresh noise": Variant(BASE, share_noise=False),
+        "simultaneous, fresh masks": Variant(BASE, share_masks=False),
+        "simultaneous, fresh noise and masks": Variant(BASE, False, False),
+        "alternating": Variant(ALTERNATING),
+    },
+    "rates": {
+        f"D {d}, G {g}": Variant(with_rates(d, g))
+        for d, g in ((0.05, 0.1), (0.05, 0.2), (0.05, 0.4), (0.075, 0.3), (0.1, 0.4))
+    },
+    "k": {f"k = {k}": Variant(dataclasses.replace(BASE, d_steps=k)) for k in (1, 2, 5)},
+    "loss": {
+        "non-saturating": Variant(BASE),
+        "saturating (minimax)": Variant(dataclasses.replace(BASE, loss="minimax")),
+    },
+}
+
+
+def build(variant: Variant, examples: str, steps: int) -> tuple[Any, Any]:
+    """Build a variant's model, and a variable that sums the norms of G's gradients."""
+    import tensorflow as tf
+
+    from keras_gan import experiment, priors, records
+
+    info = records.DatasetInfo.read(examples)
+    recipe = dataclasses.replace(variant.recipe, steps=steps)
+    gan = experiment.build(
+        recipe,
+        info.image_shape,
+        train_images=info.counts["train"],
+        pixel_mean=records.read_statistics(examples)["pixel_mean"],
+    )
+    norms = tf.Variable(0.0)  # their sum since it was last read
+    apply = gan.g_optimizer.apply
+
+    def watched_apply(gradients: Any, weights: Any) -> None:
+        norms.assign_add(tf.linalg.global_norm(gradients))
+        apply(gradients, weights)
+
+    gan.g_optimizer.apply = watched_apply
+
+    def simultaneous_step(real: tf.Tensor, index: int = 0) -> None:
+        """Take both gradients at the same point, on noise or masks of their own."""
+        n = tf.shape(real)[0]
+        masks = priors.FAKE_MASKS if variant.share_masks else priors.GENERATOR_STEP_MASKS
+        noise = priors.DISCRIMINATOR_NOISE if variant.share_noise else priors.GENERATOR_NOISE
+        with tf.GradientTape(persistent=True) as tape:
+            real_logits, _ = gan._judge_real(real, index)
+            fake = gan._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
+            fake_logits = gan._judge(fake, priors.FAKE_MASKS, index)
+            d_loss = tf.reduce_mean(gan.loss_pair.discriminator(real_logits, fake_logits))
+            own = gan._generate(n, noise, priors.OWN_MASKS, index)
+            g_loss = tf.reduce_mean(gan.loss_pair.generator(gan._judge(own, masks, index)))
+        weights = (gan.discriminator.trainable_variables, gan.generator.trainable_variables)
+        gradients = (tape.gradient(d_loss, weights[0]), tape.gradient(g_loss, weights[1]))
+        gan.d_optimizer.apply(gradients[0], weights[0])
+        gan.g_optimizer.apply(gradients[1], weights[1])
+        gan._log(d_loss, real_logits, fake_logits)
+        gan.means["g_loss"].update_state(g_loss)
+
+    if not (variant.share_noise and variant.share_masks):
+        setattr(gan, "simultaneous_step", simultaneous_step)  # noqa: B010
+    return gan, norms
+
+
+def run_variant(
+    variant: Variant, examples: str, steps: int, equal_seconds: float
+) -> dict[str, float]:
+    """Train a variant and judge it, also at the moment when `equal_seconds` have passed."""
+    from keras_gan import data, evaluation
+
+    gan, norms = build(variant, examples, steps)
+    recipe = variant.recipe
+    gan.steps_per_execution = 10
+    row: dict[str, float] = {}
+    spent, done, leg = 0.0, 0, min(NORM_STEPS, steps)
+    while done < steps:
+        batches = data.train_dataset(
+            examples,
+            batch_size=recipe.batch_size,
+            d_steps=recipe.d_steps,
+            first_step=done,
+            seed=recipe.seed,
+        )
+        start = time.perf_counter()
+        history = gan.fit(batches, epochs=1, steps_per_epoch=leg, verbose=0, shuffle=False)
+        spent += time.perf_counter() - start
+        done += leg
+        logs = {name: values[-1] for name, values in history.history.items()}
+        norm = float(norms.numpy()) / leg
+        norms.assign(0.0)
+        row.setdefault("g_norm_first_500", norm)
+        if spent >= equal_seconds > 0 and "equal_time_steps" not in row and done < steps:
+            found = evaluation.evaluate({"live": gan.live(), "average": gan}, examples)
+            row["equal_time_steps"] = done
+            for name, judged in found.items():
+                row[f"equal_time_{name}"] = judged["log_likelihood"]
+        leg = min(NORM_STEPS, steps - done)
+    found = evaluation.evaluate({"live": gan.live(), "average": gan}, examples)
+    row |= {name: judged["log_likelihood"] for name, judged in found.items()}
+    row |= {"steps": steps, "seconds": spent, "d_loss": logs["d_loss"]}
+    return row | {"g_norm_last_500": norm}
+
+
+def main(values: flags.FlagValues) -> None:
+    """Run the command with its parsed flags."""
+    if not values.examples:
+        raise UserError("Expected --examples; received none. Try data/mnist-... .")
+    cli.import_tensorflow()
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for study in values.study:
+        print(f"{study}\n{'':<46}{'steps':>7}{'min':>6}{'d_loss':>8}{'live':>9}{'average':>9}")
+        rows[study] = {}
+        for seed in values.seed:
+            equal_seconds = 0.0
+            for name, variant in STUDIES[study].items():
+                recipe = dataclasses.replace(
+                    variant.recipe, seed=seed, compute_dtype=values.compute_dtype
+                )
+                variant = dataclasses.replace(variant, recipe=recipe)
+                row = run_variant(variant, values.examples, values.steps, equal_seconds)
+                equal_seconds = equal_seconds or (row["seconds"] if study == "k" else 0.0)
+                rows[study][f"{name}, seed {seed}"] = row
+                print(
+                    f"{name + f', seed {seed}':<46}{row['steps']:>7}{row['seconds'] / 60:6.1f}"
+                    f"{row['d_loss']:8.3f}{row['live']:9.1f}{row['average']:9.1f}",
+                    flush=True,
+                )
+                if "equal_time_steps" in row:
+                    print(
+                        f"{'  in the time of k = 1':<46}{row['equal_time_steps']:>7}"
+                        f"{'':>14}{row['equal_time_live']:9.1f}{row['equal_time_average']:9.1f}"
+                    )
+                if study == "loss":
+                    print(
+                        f"{'  norm of G gradient, first and last 500 steps':<46}"
+                        f"{row['g_norm_first_500']:9.4f}{row['g_norm_last_500']:9.4f}"
+                    )
+    if values.out:
+        with files.replacing(pathlib.Path(values.out)) as temporary:
+            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def run() -> int:
+    """Run the command line."""
+    return cli.run(main, FLAGS, __doc__ or "")
+
+
+if __name__ == "__main__":
+    sys.exit(run())

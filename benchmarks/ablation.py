@@ -202,7 +202,7 @@ def main(values: flags.FlagValues) -> None:
                 if study == "loss":
                     print(
                         f"{'  norm of G gradient, first and last 500 steps':<46}"
-                        f"{row['g_norm_first_500']:9.4f}{row['g_norm_last_500']:9.4f}"
+                        f"{row['g_norm_first_500']:9.2e} {row['g_norm_last_500']:9.2e}"
                     )
     if values.out:
         with files.replacing(pathlib.Path(values.out)) as temporary:

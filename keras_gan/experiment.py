@@ -203,7 +203,7 @@ def train(
             )
     except monitors.Collapsed as collapsed:
         stopped = str(collapsed)
-        if not workdirs.restore(gan, workdir):
+        if not (collapsed.was_good and workdirs.restore(gan, workdir)):
             raise UserError(
                 f"Expected some variety before the first checkpoint; received none. {stopped}"
             ) from None

@@ -7,17 +7,51 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_gan.callbacks import Periodic, current_step, write_scalars
+from keras_gan.callbacks import Periodic, current_step
 from keras_gan.metrics import diversity
 
 IMAGES = 500  # that a monitor compares with as many samples
 
 
+PATIENCE = {True: 2, False: 5}  # bad looks in a row: after a good one, and before any
+
+
 class Collapsed(Exception):  # noqa: N818
-    """The generator has collapsed and the run shall stop; the text says what was seen."""
+    """The generator has collapsed and the run shall stop; the text says what was seen.
+
+    Args:
+        text: what was seen.
+        was_good: whether the samples had variety before.
+    """
+
+    def __init__(self, text: str, *, was_good: bool):
+        super().__init__(text)
+        self.was_good = was_good
 
 
-class HeldOut(Periodic):
+class Monitor(Periodic):
+    """Writes what it finds to TensorBoard.
+
+    Args:
+        logs: where the event file goes.
+        every: steps between two looks.
+    """
+
+    def __init__(self, logs: str | os.PathLike[str], *, every: int):
+        super().__init__(every)
+        self._writer = tf.summary.create_file_writer(str(logs))
+
+    def write(self, scalars: dict[str, float], warning: str = "") -> None:
+        """Write numbers, and a warning in words."""
+        with self._writer.as_default(step=current_step(self.model)):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+            if warning:
+                tf.summary.text("warnings", warning)
+        self._writer.flush()
+
+
+class HeldOut(Monitor):
     """Log D's loss on images that it never learns from, and what that says of p_g.
 
     `held_out/d_loss` is -V(D, G) without dropout; `held_out/jsd_bound`, (V + log 4) / 2 in nats, is
@@ -31,23 +65,22 @@ class HeldOut(Periodic):
     """
 
     def __init__(self, images: np.ndarray, logs: str | os.PathLike[str], *, every: int):
-        super().__init__(every)
-        self._images, self._logs = images, logs
+        super().__init__(logs, every=every)
+        self._images = images
 
     def act(self) -> dict[str, float]:
         """Estimate now."""
-        step = current_step(self.model)
-        value = self.model.value(self._images, seed=step)
+        value = self.model.value(self._images, seed=current_step(self.model) % 2**32)
         found = {"held_out/d_loss": -value, "held_out/jsd_bound": jsd_bound(value)}
-        write_scalars(self._logs, step, found)
+        self.write(found)
         return found
 
 
-class CollapseAlarm(Periodic):
+class CollapseAlarm(Monitor):
     """Warn, or stop the run, when the live generator's samples have lost their variety.
 
-    It looks at samples alone, beside as many real images (`metrics.diversity`). One look may be
-    unlucky, or come before G has begun to learn: two in a row raise the alarm.
+    It looks at samples alone, beside as many real images (`metrics.diversity`). One bad look may be
+    bad luck: two in a row raise the alarm, or five where G has not had any variety yet.
 
     Args:
         images: real images, float32 [n, H, W, C] in [0, 1].
@@ -59,15 +92,16 @@ class CollapseAlarm(Periodic):
     def __init__(
         self, images: np.ndarray, logs: str | os.PathLike[str], *, every: int, stop: bool = False
     ):
-        super().__init__(every)
+        super().__init__(logs, every=every)
         self._reference = diversity.Reference(images)
-        self._logs, self._stop = logs, stop
+        self._stop = stop
         self._bad_looks = 0
+        self._was_good = False
 
     @property
     def suspicious(self) -> bool:
-        """Whether the last look found too little variety, so that what is saved may be bad."""
-        return self._stop and self._bad_looks > 0
+        """Whether variety was lost at the last look, so that an older checkpoint is better."""
+        return self._stop and self._was_good and self._bad_looks > 0
 
     def act(self) -> diversity.Diversity:
         """Look now."""
@@ -76,27 +110,27 @@ class CollapseAlarm(Periodic):
             self.model.live().sample(self._reference.size, seed=step % 2**32)
         )
         self._bad_looks = self._bad_looks + 1 if found.collapsed else 0
-        collapsed = self._bad_looks >= 2
-        scalars = {"clusters": found.clusters, "spread": found.spread, "alarm": float(collapsed)}
-        write_scalars(
-            self._logs, step, {f"diversity/{name}": value for name, value in scalars.items()}
-        )
-        if not collapsed:
-            return found
+        self._was_good = self._was_good or not found.collapsed
+        patience = PATIENCE[self._was_good]
+        collapsed = self._bad_looks >= patience
         text = (
             f"The generator has collapsed by step {step}: beside as many real images, its samples "
             f"fall into {found.clusters:.2f} of the clusters and lie {found.spread:.2f} as far "
-            f"from each other (alarm below {diversity.COLLAPSED} of either, twice in a row). Try "
-            "update=simultaneous, a lower g_optimizer.learning_rate or a larger d_steps."
+            f"from each other (alarm below {diversity.COLLAPSED} of either, {patience} times in a "
+            "row). Try update=simultaneous, a lower g_optimizer.learning_rate or a larger d_steps."
         )
-        if self._bad_looks == 2:
-            writer = tf.summary.create_file_writer(str(self._logs))
-            with writer.as_default(step=step):
-                tf.summary.text("warnings", text)
-            writer.close()
-        if self._stop:
-            raise Collapsed(text)
-        if self._bad_looks == 2:
+        is_news = self._bad_looks == patience
+        self.write(
+            {
+                "diversity/clusters": found.clusters,
+                "diversity/spread": found.spread,
+                "diversity/alarm": float(collapsed),
+            },
+            warning=text if is_news else "",
+        )
+        if collapsed and self._stop:
+            raise Collapsed(text, was_good=self._was_good)
+        if is_news:
             logging.warning(text)
         return found
 

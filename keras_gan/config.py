@@ -243,6 +243,8 @@ class Recipe:
         image_channels: 1 makes images grey, 3 colours them; 0 keeps their channels.
         scale: what the networks see and make: "unit", pixels in [0, 1] by a sigmoid; or "contrast",
             images of mean 0 and L2 norm 55 (global contrast normalisation) by a linear layer.
+        made_for: the file name of the data that a published recipe is for, where these are not
+            public; what other data give is no result of the recipe's.
         prior: the distribution of z.
         latent: the number of dimensions of z.
         network: the pair of networks.
@@ -274,6 +276,7 @@ class Recipe:
     image_size: int = 0
     image_channels: Literal[0, 1, 3] = 0
     scale: Literal["unit", "contrast"] = "unit"
+    made_for: str = ""
     prior: Literal["uniform", "normal", "spherical"] = "normal"
     latent: int = 100
     network: Network = dataclasses.field(default_factory=MaxoutMLP)

@@ -140,6 +140,14 @@ def train(
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
     workdirs.expect_own(workdir, recipe, info, examples)
+    if recipe.made_for and pathlib.Path(str(info.source.get("file"))).name != recipe.made_for:
+        logging.warning(
+            "%s only stands in for %s, which the recipe %s was made for: its numbers are not "
+            "comparable with the published ones.",
+            info.dataset,
+            recipe.made_for,
+            recipe.name,
+        )
 
     mean = records.read_statistics(examples)["pixel_mean"]
     gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)

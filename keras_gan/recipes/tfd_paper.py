@@ -29,6 +29,7 @@ RECIPE = Recipe(
     validation=DEFAULT_VALIDATION,
     image_size=48,
     image_channels=1,
+    made_for="TFD_48x48.mat",
     prior="normal",
     latent=100,
     network=NETWORK,

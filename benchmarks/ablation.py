@@ -176,6 +176,7 @@ def main(values: flags.FlagValues) -> None:
         raise UserError("Expected --examples; received none. Try data/mnist-... .")
     cli.import_tensorflow()
     rows: dict[str, dict[str, dict[str, float]]] = {}
+    known: dict[Variant, dict[str, float]] = {}  # the base is in every study
     for study in values.study:
         print(f"{study}\n{'':<46}{'steps':>7}{'min':>6}{'d_loss':>8}{'live':>9}{'average':>9}")
         rows[study] = {}
@@ -186,7 +187,11 @@ def main(values: flags.FlagValues) -> None:
                     variant.recipe, seed=seed, compute_dtype=values.compute_dtype
                 )
                 variant = dataclasses.replace(variant, recipe=recipe)
-                row = run_variant(variant, values.examples, values.steps, equal_seconds)
+                if variant not in known:
+                    known[variant] = run_variant(
+                        variant, values.examples, values.steps, equal_seconds
+                    )
+                row = known[variant]
                 equal_seconds = equal_seconds or (row["seconds"] if study == "k" else 0.0)
                 rows[study][f"{name}, seed {seed}"] = row
                 print(

@@ -188,6 +188,8 @@ def train(
         hooks.append(monitors.HeldOut(held_out, logs, every=HELD_OUT_EVERY * recipe.log_every))
     for hook in hooks:
         hook.set_model(gan)
+    if 0 < first < total:
+        alarm.act()  # whether what was restored has variety
     legs = intervals(first, total, recipe.log_every)
     gan.steps_per_execution = steps_per_call(size for _, size in legs)
     stopped = ""
@@ -217,7 +219,9 @@ def train(
             ) from None
     except KeyboardInterrupt:
         progress.close()
-        if all(np.isfinite(weight.numpy()).all() for weight in gan.weights):
+        if alarm.suspicious:
+            logging.info("Not saved: the samples had lost their variety")
+        elif all(np.isfinite(weight.numpy()).all() for weight in gan.weights):
             logging.info("Saved as %s; the same command goes on from there", checkpoints.act())
         raise
     finally:

@@ -228,10 +228,11 @@ def slerp(first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> np.ndarray
     The length changes evenly, too, from the one's to the other's.
     """
     lengths = np.linalg.norm(first), np.linalg.norm(last)
+    cosine = float(first @ last) / max(float(lengths[0] * lengths[1]), 1e-30)
+    if abs(cosine) > 1.0 - 1e-6 or min(lengths) == 0:
+        return lerp(first, last, shares)  # no arc, or no one arc
+    angle = math.acos(cosine)
     directions = first / lengths[0], last / lengths[1]
-    angle = math.acos(float(np.clip(directions[0] @ directions[1], -1, 1)))
-    if angle < 1e-6:
-        return lerp(first, last, shares)
     shares = shares[:, None]
     turned = np.sin((1 - shares) * angle) * directions[0] + np.sin(shares * angle) * directions[1]
     length = (1 - shares) * lengths[0] + shares * lengths[1]

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+BLANK = 1e-6  # deviation of an image's pixels that is rounding, not contrast
+
 
 @keras.saving.register_keras_serializable("keras_gan")
 class ContrastNormalization(keras.layers.Layer):
@@ -22,20 +24,24 @@ class ContrastNormalization(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the two numbers that `adapt` sets; checkpoints and exports hold them."""
 
+        self.size = math.prod(side for side in input_shape[1:] if side)
+
         def number(value: float, name: str) -> Any:
             initializer = keras.initializers.Constant(value)
             return self.add_weight(shape=(), initializer=initializer, trainable=False, name=name)
 
         self.brightness = number(0.5, "brightness")
         # An average image's, if its pixels deviate from their mean by a quarter.
-        self.contrast = number(0.25 * math.sqrt(math.prod(input_shape[1:])), "contrast")  # type: ignore[arg-type]
+        self.contrast = number(0.25 * math.sqrt(self.size), "contrast")
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Normalise images, float32 [B, H, W, C] in [0, 1]; a blank one becomes zeros."""
         axes = tuple(range(1, len(images.shape)))
         centred = images - tf.reduce_mean(images, axes, keepdims=True)
         norm = tf.sqrt(tf.reduce_sum(tf.square(centred), axes, keepdims=True))
-        return self.NORM * tf.math.divide_no_nan(centred, norm)
+        # What rounding leaves of a blank image is no contrast.
+        least = BLANK * math.sqrt(self.size)
+        return self.NORM * tf.where(norm > least, tf.math.divide_no_nan(centred, norm), 0.0)
 
     def restore(self, values: Any, brightness: Any = None, contrast: Any = None) -> Any:
         """Turn what the networks make into pixels, clipped to [0, 1].

@@ -5,6 +5,7 @@ import pytest
 from keras_gan import recipes
 from keras_gan.config import (
     DCGAN,
+    MaxoutConv,
     MaxoutMLP,
     Optimizer,
     Recipe,
@@ -131,3 +132,168 @@ def test_paper_recipe_to_the_letter():
     assert (g.momentum, g.final_momentum, g.momentum_epochs) == (0.5, 0.7, 250)
     # Half the rate on -V is the full rate on half of -V.
     assert paper.d_optimizer == dataclasses.replace(g, learning_rate=0.05, minimum=5e-7)
+
+
+def momentum_as_in_the_paper(optimizer, rate, minimum):
+    return optimizer == Optimizer(
+        "momentum",
+        rate,
+        momentum=0.5,
+        final_momentum=0.7,
+        momentum_epochs=250,
+        decay=1.000004,
+        minimum=minimum,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "batch_size", "rate"),
+    [
+        ("tfd_paper", 100, 0.05),
+        ("tfd_paper_stage2", 100, 0.05),
+        ("cifar10_fc_paper", 100, 0.025),
+        ("cifar10_conv_paper", 128, 0.004),
+    ],
+)
+def test_the_other_paper_recipes_play_the_papers_game(name, batch_size, rate):
+    paper = recipes.RECIPES[name]
+    assert (paper.prior, paper.latent, paper.d_steps, paper.g_steps) == ("normal", 100, 1, 1)
+    assert (paper.update, paper.loss, paper.r1) == ("simultaneous", "non_saturating", 0.0)
+    assert paper.batch_size == batch_size
+    assert momentum_as_in_the_paper(paper.g_optimizer, rate, 1e-6)
+    # D's objective is half of -V: half the rate on -V.
+    assert momentum_as_in_the_paper(paper.d_optimizer, rate / 2, 5e-7)
+
+
+def test_tfd_recipes_to_the_letter():
+    first, second = recipes.RECIPES["tfd_paper"], recipes.RECIPES["tfd_paper_stage2"]
+    network = MaxoutMLP(
+        generator_units=(8000, 8000),
+        discriminator_units=(1200, 1200),
+        pieces=5,
+        input_dropout=0.2,
+        hidden_dropout=0.5,
+        generator_range=0.05,
+        discriminator_range=0.005,
+        generator_activations=("relu", "sigmoid"),
+        output_range=0.0,
+        output_nonzero=100,
+        sigmoid_bias=-2.0,
+        max_norm=1.9365,
+    )
+    assert first.network == network
+    assert second.network == dataclasses.replace(
+        network,
+        generator_units=(8000, 100, 8000, 8000),
+        generator_activations=("relu", "sigmoid", "relu", "sigmoid"),
+    )
+    assert (first.epochs, second.epochs) == (50, 22)
+    assert (first.generator_from, second.generator_from) == ("", "runs/tfd_paper")
+    for recipe in (first, second):
+        assert (recipe.image_size, recipe.image_channels, recipe.scale) == (48, 1, "unit")
+
+
+def test_cifar10_recipes_to_the_letter():
+    dense, conv = recipes.RECIPES["cifar10_fc_paper"], recipes.RECIPES["cifar10_conv_paper"]
+    assert dense.network == MaxoutMLP(
+        generator_units=(8000, 8000),
+        discriminator_units=(1600, 1600),
+        pieces=5,
+        input_dropout=0.2,
+        hidden_dropout=0.5,
+        generator_range=0.05,
+        discriminator_range=0.005,
+        generator_activations=("relu", "sigmoid"),
+        output_range=0.5,
+        output_nonzero=0,
+        sigmoid_bias=0.0,
+        max_norm=0.0,
+    )
+    assert conv.network == MaxoutConv(
+        generator_units=(8000,),
+        channels=80,
+        kernel=5,
+        stride=3,
+        discriminator_channels=(32, 32, 192),
+        kernels=(8, 8, 5),
+        pads=(4, 3, 3),
+        pools=(4, 4, 2),
+        pieces=2,
+        units=500,
+        unit_pieces=5,
+        input_dropout=0.2,
+        hidden_dropout=0.5,
+        generator_range=0.05,
+        discriminator_range=0.005,
+    )
+    for recipe in (dense, conv):
+        assert (recipe.dataset, recipe.validation) == ("cifar10", "last:10000")
+        assert (recipe.scale, recipe.image_size, recipe.image_channels) == ("contrast", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("network.generator_activations=sigmoid,relu", ("sigmoid", "relu")),
+        ("network.generator_activations=(relu, sigmoid)", ("relu", "sigmoid")),
+        ("network.generator_activations=['relu', \"sigmoid\"]", ("relu", "sigmoid")),
+        ("network.generator_activations=sigmoid,", ("sigmoid",)),
+    ],
+)
+def test_overrides_of_tuples_of_words(assignment, expected):
+    recipe = RECIPE.with_overrides([assignment])
+    assert recipe.network.generator_activations == expected
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_overrides_of_the_new_keys():
+    changed = RECIPE.with_overrides(
+        [
+            "g_steps=3",
+            "scale=contrast",
+            "image_channels=1",
+            "image_size=8",
+            "generator_from=runs/a",
+            "d_optimizer.schedule=linear",
+            "d_optimizer.hold=0.25",
+            "network=maxout_conv",
+            "network.pools=(2,2,2)",
+        ]
+    )
+    assert (changed.g_steps, changed.scale, changed.image_channels) == (3, "contrast", 1)
+    assert (changed.image_size, changed.generator_from) == (8, "runs/a")
+    assert (changed.d_optimizer.schedule, changed.d_optimizer.hold) == ("linear", 0.25)
+    assert changed.network == MaxoutConv(pools=(2, 2, 2))
+    assert changed.resumable == {"log_every", "sample_every", "checkpoint_every"}
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["network.generator_activations=relu,tanh"], "one of relu, sigmoid; received 'tanh'"),
+        (["network.generator_activations="], "one to all of the generator's hidden layers"),
+        (["network.generator_activations=relu,relu,relu"], "one to all of the generator's hidden"),
+        (["network.max_norm=-1"], "max_norm of at least 0; received max_norm=-1.0"),
+        (["network.output_range=-1"], "output_range of at least 0"),
+        (["network.output_nonzero=-1"], "output_nonzero of at least 0"),
+        (["network.output_range=1", "network.output_nonzero=1"], "output_range or output_nonzero"),
+        (["network.pieces=0"], "pieces of at least 1"),
+        (["g_steps=0"], "g_steps of at least 1; received g_steps=0"),
+        (["scale=log"], "scale to be one of unit, contrast; received 'log'"),
+        (["image_channels=2"], "image_channels to be one of 0, 1, 3; received '2'"),
+        (["image_size=7"], r"image_size of 0 \(keep\) or at least 8 pixels; received image_size=7"),
+        (["d_optimizer.hold=1"], r"hold in \[0, 1\); received hold=1.0"),
+        (["d_optimizer.schedule=step"], "one of constant, cosine, linear; received 'step'"),
+        (["network=maxout_conv", "network.kernel=2"], "kernel of at least stride.*kernel=2"),
+        (["network=maxout_conv", "network.pads=1,1"], "as many kernels, pads and pools"),
+        (["network=maxout_conv", "network.pads=-1,1,1"], "pads of at least 0"),
+        (["network=maxout_conv", "network.pools=0,1,1"], "pools to be positive"),
+        (["network=maxout_conv", "network.kernels="], "kernels to be positive"),
+        (["network=maxout_conv", "network.units=0"], "units of at least 1"),
+        (["network=maxout_conv", "network.input_dropout=1"], r"input_dropout in \[0, 1\)"),
+        (["network=maxout_conv", "network.generator_range=0"], "generator_range above 0"),
+    ],
+)
+def test_bad_values_of_the_new_keys(assignments, message):
+    with pytest.raises(UserError, match=message):
+        RECIPE.with_overrides(assignments)

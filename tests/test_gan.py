@@ -305,3 +305,89 @@ def test_saturating_gradient_is_weaker_early_in_a_real_game():
         moved = [a - b for a, b in zip(before, weights(gan.generator), strict=True)]
         norms[loss] = math.sqrt(sum(float((m**2).sum()) for m in moved))
     assert 0 < norms["minimax"] < norms["non_saturating"] / 20
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+@pytest.mark.parametrize(("k", "g_steps"), [(1, 1), (1, 3), (3, 2)])
+def test_g_steps_generator_updates_a_round(update, k, g_steps):
+    gan = toy_gan(update=update, d_steps=k, g_steps=g_steps)
+    for _ in range(2):
+        gan.train_step(rows(4 * k))
+    assert int(gan.d_optimizer.iterations.numpy()) == 2 * k
+    assert int(gan.g_optimizer.iterations.numpy()) == 2 * g_steps
+    assert int(gan.step.numpy()) == 2
+
+
+@pytest.mark.parametrize(
+    ("update", "d_steps", "g_steps", "draws"),
+    [("alternating", 1, 3, 4), ("alternating", 3, 2, 5), ("alternating", 2, 5, 7),
+     ("simultaneous", 1, 3, 3), ("simultaneous", 2, 4, 5)],
+)  # fmt: skip
+def test_every_step_of_either_kind_draws_other_noise(monkeypatch, update, d_steps, g_steps, draws):
+    gan = toy_gan(update=update, d_steps=d_steps, g_steps=g_steps)
+    keys = [key for _ in range(3) for key in recorded_keys(gan, monkeypatch, rows(4 * d_steps))]
+    assert len(keys) == 3 * draws
+    assert len(set(keys)) == 3 * draws
+
+
+def test_g_steps_leave_the_discriminator_where_one_step_leaves_it():
+    one, many = (toy_gan(update="alternating", g_steps=g_steps) for g_steps in (1, 4))
+    for gan in (one, many):
+        gan.train_step(rows(4))
+    assert same(weights(one.discriminator), weights(many.discriminator))
+    assert not same(weights(one.generator), weights(many.generator))
+
+
+def test_g_steps_are_saved_and_checked(tmp_path):
+    gan = toy_gan(g_steps=3)
+    gan.save(tmp_path / "gan.keras")
+    assert keras.models.load_model(tmp_path / "gan.keras").g_steps == 3
+    with pytest.raises(ValueError, match="g_steps of at least 1; received g_steps=0"):
+        toy_gan(g_steps=0)
+
+
+def test_samples_are_the_images_of_their_noise():
+    gan = toy_gan(ema_decay=0.9)
+    for _ in range(2):
+        gan.train_step(rows(4))
+    z = gan.noise(7, seed=5)
+    assert (z.shape, z.dtype) == ((7, 3), np.float32)
+    np.testing.assert_array_equal(z, gan.prior.sample(7, priors.key(5, priors.SAMPLES, 0)))
+    np.testing.assert_array_equal(z[:4], gan.noise(4, seed=5))
+    assert not np.allclose(z, gan.noise(7, seed=6))
+    made = gan.generate(z)
+    np.testing.assert_array_equal(made, gan.sample(7, seed=5))
+    np.testing.assert_array_equal(made, gan.average(z).numpy())  # the average's, not the live ones
+    assert not np.allclose(made, gan.generator(z).numpy(), atol=1e-7)
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))
+
+
+def test_value_and_logits_by_hand_without_dropout_or_average():
+    gan = toy_gan(ema_decay=0.9)
+    gan.train_step(rows(4))
+    kernel, bias, last, last_bias = (w.numpy() for w in gan.discriminator.weights[:4])
+
+    def logits(images):
+        return (np.tanh(images.reshape(-1, 4) @ kernel + bias) @ last + last_bias)[:, 0]
+
+    images = rows(9).numpy()
+    found = gan.discriminate(images)
+    assert (found.shape, found.dtype) == ((9,), np.float32)
+    np.testing.assert_allclose(found, logits(images), atol=1e-5)
+    fake = gan.generator(gan.noise(9, seed=3)).numpy()
+    expected = np.log(sigmoid(logits(images))).mean() + np.log(1 - sigmoid(logits(fake))).mean()
+    assert gan.value(images, seed=3) == pytest.approx(expected, abs=1e-5)
+    assert gan.value(images, seed=3) == gan.value(images, seed=3)
+    assert gan.value(images, seed=3) != gan.value(images, seed=4)
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
+def test_value_is_that_of_equation_1_whatever_g_minimises(loss):
+    gan = toy_gan(loss=loss)
+    gan.discriminator.set_weights([np.zeros_like(w) for w in gan.discriminator.get_weights()])
+    assert gan.value(rows(5), seed=0) == pytest.approx(-math.log(4), abs=1e-6)
+    gan.discriminator.layers[-1].bias.assign([40.0])  # D says 1 of everything
+    assert gan.value(rows(5), seed=0) == pytest.approx(-40.0, rel=1e-6)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_gan.config import Optimizer
-from keras_gan.optimizers import DecayWithFloor, build_optimizer
+from keras_gan.optimizers import DecayWithFloor, HoldThenFall, build_optimizer
 
 PAPER = Optimizer("momentum", 0.1, momentum=0.5, final_momentum=0.7, decay=1.000004, minimum=1e-6)
 
@@ -65,3 +65,27 @@ def test_cosine_ends_at_zero():
     assert float(optimizer.learning_rate) == pytest.approx(1e-3)
     optimizer.iterations.assign(100)
     assert float(optimizer.learning_rate) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_hold_then_fall_literal_values():
+    schedule = HoldThenFall(0.1, 100, 0.7)
+    expected = {0: 0.1, 35: 0.1, 70: 0.1, 85: 0.05, 97: 0.01, 100: 0.0, 150: 0.0}
+    for step, rate in expected.items():
+        assert float(schedule(step)) == pytest.approx(rate, abs=1e-7)
+    straight = HoldThenFall(0.4, 100, 0.0)
+    assert [float(straight(step)) for step in (0, 25, 50, 100)] == pytest.approx(
+        [0.4, 0.3, 0.2, 0.0]
+    )
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum"])
+def test_a_linear_schedule_ends_with_the_run_and_serialises(name):
+    options = Optimizer(name, 0.2, schedule="linear", hold=0.5)
+    optimizer = build_optimizer(options, total_steps=200, steps_per_epoch=10)
+    optimizer.build([keras.Variable([0.0])])
+    for step, rate in {0: 0.2, 100: 0.2, 150: 0.1, 200: 0.0}.items():
+        optimizer.iterations.assign(step)
+        assert float(optimizer.learning_rate) == pytest.approx(rate, abs=1e-7)
+    config = keras.saving.serialize_keras_object(optimizer)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert copy.get_config() == optimizer.get_config()

@@ -35,14 +35,13 @@ def test_literal_values():
     np.testing.assert_allclose(built((2, 2, 1))(image).numpy().ravel(), expected, rtol=1e-6)
 
 
-def test_mean_0_and_norm_55_of_real_images(mnist_examples):
+def test_mean_0_and_norm_55_of_stored_images(examples):
     from keras_gan import data
 
-    images = data.load_split(mnist_examples, "test", 50)
-    seen = built((28, 28, 1))(images).numpy().reshape(50, -1)
+    images = data.load_split(examples, "test")
+    seen = built((8, 8, 1))(images).numpy().reshape(40, -1)
     np.testing.assert_allclose(seen.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(seen, axis=1), 55, rtol=1e-5)
-    np.testing.assert_allclose(seen.reshape(50, 28, 28, 1), twin(images), atol=1e-4)
 
 
 def test_equals_the_numpy_twin():
@@ -133,9 +132,7 @@ def test_a_gan_with_a_scale_makes_pixels_and_judges_what_the_networks_see(gan):
     assert 0 <= samples.min() < samples.max() <= 1
     made = gan.generator(gan.noise(20, seed=0)).numpy()
     assert made.min() < 0  # what the networks make are no pixels
-    expected = np.clip(
-        float(gan.scale.brightness) + float(gan.scale.contrast) / 55 * made, 0, 1
-    )
+    expected = np.clip(float(gan.scale.brightness) + float(gan.scale.contrast) / 55 * made, 0, 1)
     np.testing.assert_allclose(samples, expected, atol=1e-6)
     images = pictures(5, (4, 4, 3))
     logits = gan.discriminator(twin(images).astype(np.float32)).numpy()[:, 0]

@@ -76,5 +76,5 @@ def copying(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Cop
     drawn, unseen = (np.sqrt(nearest(images, train)[0]) for images in (samples, held_out))
     limit = np.quantile(unseen, 0.01)
     median = (float(np.median(drawn)), float(np.median(unseen)))
-    copied = float((drawn < limit).mean())
+    copied = float((drawn <= limit).mean())
     return Copying(median[0] / max(median[1], 1e-12), copied, *median)

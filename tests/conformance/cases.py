@@ -49,8 +49,17 @@ CASES = {
     "maxout_conv-non_saturating": dataclasses.replace(
         _case("maxout_conv", "non_saturating", "alternating"), scale="contrast"
     ),
-    "faces": dataclasses.replace(
+    "maxout_mlp-minimax": _case("maxout_mlp", "minimax", "alternating"),
+    "maxout_mlp-non_saturating": _case("maxout_mlp", "non_saturating", "simultaneous"),
+    "dcgan-minimax": _case("dcgan", "minimax", "simultaneous"),
+    "dcgan-non_saturating": _case("dcgan", "non_saturating", "alternating"),
+    "no_average": dataclasses.replace(
+        BASE, network=NETWORKS["maxout_mlp"], ema_decay=0.0, g_steps=3, d_steps=2
+    ),
+    "bfloat16": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], compute_dtype="bfloat16"),
+    "spherical": dataclasses.replace(
         BASE,
+        prior="spherical",
         network=dataclasses.replace(
             NETWORKS["maxout_mlp"],
             generator_activations=("relu", "sigmoid"),
@@ -59,12 +68,4 @@ CASES = {
             max_norm=1.0,
         ),
     ),
-    "stale": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], g_steps=3, d_steps=2),
-    "maxout_mlp-minimax": _case("maxout_mlp", "minimax", "alternating"),
-    "maxout_mlp-non_saturating": _case("maxout_mlp", "non_saturating", "simultaneous"),
-    "dcgan-minimax": _case("dcgan", "minimax", "simultaneous"),
-    "dcgan-non_saturating": _case("dcgan", "non_saturating", "alternating"),
-    "no_average": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], ema_decay=0.0),
-    "bfloat16": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], compute_dtype="bfloat16"),
-    "spherical": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], prior="spherical"),
 }

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-BLANK = 1e-6  # deviation of an image's pixels that is rounding, not contrast
+BLANK = 1e-5  # deviation of an image's pixels that is rounding, not contrast
 
 
 @keras.saving.register_keras_serializable("keras_gan")

@@ -1,13 +1,70 @@
 """Judging samplers, and the ruler that judges them, on a data folder."""
 
 import os
+import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
-from keras_gan import data, records
-from keras_gan.interfaces import Sampler, UserError
+from keras_gan import data, experiment, export, records
+from keras_gan.gan import GAN
+from keras_gan.interfaces import LatentSampler, Sampler, UserError
 from keras_gan.metrics import kmeans, parzen
+
+
+class Subject(NamedTuple):
+    """What is judged.
+
+    Args:
+        sampler: a GAN or an export.
+        gan: the GAN, if it is one.
+        examples: the data folder that judges.
+        prior: the name of the prior of z; empty if an export does not tell.
+    """
+
+    sampler: LatentSampler
+    gan: GAN | None
+    examples: pathlib.Path
+    prior: str
+
+
+def load_subject(
+    model: str | None, workdir: str | None, examples: str | None, examples_root: str
+) -> Subject:
+    """Load an export, or a training run, and find the data that it was trained on.
+
+    Args:
+        model: an export, or a folder of versions.
+        workdir: a run's work directory, if no model is given.
+        examples: the data folder; None looks for it.
+        examples_root: where an export's data are looked for.
+
+    Raises:
+        UserError: if one of these is not there.
+    """
+    gan = None
+    sampler: LatentSampler
+    if model:
+        sampler = exported = export.load_sampler(model)
+        trained_on = exported.card.get("data_hash")
+        prior = exported.card.get("recipe", {}).get("prior", "")
+        folder = pathlib.Path(examples or records.find(examples_root, trained_on))
+    else:
+        gan, run = experiment.load_run(str(workdir))
+        sampler, trained_on, prior = gan, run["data_hash"], run["recipe"].prior
+        folder = pathlib.Path(examples or run["examples"])
+    info = records.DatasetInfo.read(folder)
+    if info.data_hash != trained_on:
+        logging.warning(
+            "%s is not what the model was trained on: its test images may be among those.", folder
+        )
+    if info.image_shape != tuple(sampler.image_shape):
+        raise UserError(
+            f"Expected data of the images' shape, {tuple(sampler.image_shape)}; received {folder} "
+            f"with {info.image_shape}. Try other --examples."
+        )
+    return Subject(sampler, gan, folder, prior)
 
 
 def evaluate(
@@ -75,11 +132,16 @@ def measure_ruler(
     return {name: _judge(drawn, *judges) for name, drawn in drawings.items()}
 
 
+def is_face_database(info: records.DatasetInfo) -> bool:
+    """Say whether a data folder holds a fold of the Toronto Face Database, which is a .mat file."""
+    return str(info.source.get("file", "")).endswith(".mat")
+
+
 def _judges(examples: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
     """Load the validation images that choose sigma, and the test images."""
-    # The Toronto Face Database's folds come in .mat files; there the whole split chooses.
-    is_fold = str(records.DatasetInfo.read(examples).source.get("file", "")).endswith(".mat")
-    limit = None if is_fold else parzen.PUBLISHED_VALIDATION
+    # Of the Toronto Face Database the published protocol takes the whole split.
+    faces = is_face_database(records.DatasetInfo.read(examples))
+    limit = None if faces else parzen.PUBLISHED_VALIDATION
     validation = data.load_split(examples, "validation", limit)
     if limit and len(validation) < limit:
         logging.warning(

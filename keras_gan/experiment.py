@@ -130,6 +130,7 @@ def train(
 
     Raises:
         UserError: if the work directory is another recipe's, or the data do not fit.
+        monitors.Collapsed: if it stops, and there never was any variety to go back to.
     """
     workdir = pathlib.Path(workdir)
     info = records.DatasetInfo.read(examples)
@@ -139,7 +140,12 @@ def train(
     total = recipe.total_steps(info.counts["train"])
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
-    workdirs.expect_own(workdir, recipe, info, examples)
+    run = workdirs.expect_own(workdir, recipe, info, examples)
+    if run.get("stopped") and on_collapse == "stop":
+        raise UserError(
+            "Expected a run that may go on; the same steps would end as they did before: "
+            f"{run['stopped']} Try those in another --workdir, or --on_collapse=warn."
+        )
     if recipe.made_for and pathlib.Path(str(info.source.get("file"))).name != recipe.made_for:
         logging.warning(
             "%s only stands in for %s, which the recipe %s was made for: its numbers are not "
@@ -152,7 +158,7 @@ def train(
     mean = records.read_statistics(examples)["pixel_mean"]
     gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
     if not workdirs.restore(gan, workdir):
-        _prepare(gan, recipe, examples)
+        _prepare(gan, recipe, info, examples)
     first = callbacks.current_step(gan)
     if first > total:
         raise UserError(
@@ -167,7 +173,8 @@ def train(
         logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
 
     logs = workdir / "logs"
-    split, held_out = _watched_images(examples)
+    split, held_out = _watched_images(info, examples)
+    held_out = gan.as_drawn(held_out)
     alarm = monitors.CollapseAlarm(
         held_out, logs, every=recipe.checkpoint_every, stop=on_collapse == "stop"
     )
@@ -211,12 +218,13 @@ def train(
                 verbose=0,
                 callbacks=hooks,
             )
+        if first < total:
+            alarm.finish()
     except monitors.Collapsed as collapsed:
         stopped = str(collapsed)
+        workdirs.claim(workdir, recipe, info, examples, stopped=stopped)
         if not (collapsed.was_good and workdirs.restore(gan, workdir)):
-            raise UserError(
-                f"Expected some variety before the first checkpoint; received none. {stopped}"
-            ) from None
+            raise
     except KeyboardInterrupt:
         progress.close()
         if alarm.suspicious:
@@ -249,21 +257,26 @@ def train(
     )
 
 
-def _watched_images(examples: str | os.PathLike[str]) -> tuple[str, np.ndarray]:
+def _watched_images(
+    info: records.DatasetInfo, examples: str | os.PathLike[str]
+) -> tuple[str, np.ndarray]:
     """Load the images that monitors compare samples with, and say of which split they are."""
-    counts = records.DatasetInfo.read(examples).counts
-    split = "validation" if counts.get("validation", 0) >= 2 else "train"
+    split = "validation" if info.counts.get("validation", 0) >= 2 else "train"
     return split, data.load_split(examples, split, monitors.IMAGES)
 
 
-def _prepare(gan: GAN, recipe: Recipe, examples: str | os.PathLike[str]) -> None:
+def _prepare(
+    gan: GAN, recipe: Recipe, info: records.DatasetInfo, examples: str | os.PathLike[str]
+) -> None:
     """Take from the data and from an earlier run what a new run starts from."""
     if gan.scale is not None:
         gan.scale.adapt(data.load_split(examples, "train", SCALE_IMAGES))
     if not recipe.generator_from:
         return
     try:
-        earlier, _ = load_run(recipe.generator_from)
+        earlier, run = load_run(recipe.generator_from)
+        if run["data_hash"] != info.data_hash:
+            raise UserError(f"it was trained on other data, {run['examples']}, than {examples}")
         networks.continue_from(gan.generator, earlier.generator)
     except (UserError, ValueError) as error:
         raise UserError(

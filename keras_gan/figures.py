@@ -6,7 +6,7 @@
 
 figure1.png and figure1.gif: the one-dimensional game in four panels, and from start to end.
 figure2.png: samples drawn at random, with the nearest training image (squared L2) to the sample
-beside it in the last column; a copying score for 10,000 samples is printed.
+beside it in the last column; how many of 10,000 samples are copies is printed.
 figure3.png: along straight lines between points of z space; for a Gaussian prior
 figure3_spherical.png, along arcs, too.
 figures.json holds every number that is printed.
@@ -20,7 +20,7 @@ from typing import Any
 from absl import flags, logging
 
 from keras_gan import cli, files, images
-from keras_gan.interfaces import LatentSampler, UserError
+from keras_gan.interfaces import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("out", "figures", "Folder of the files.", flag_values=FLAGS)
@@ -78,33 +78,15 @@ def draw_figure_1(out: pathlib.Path, seed: int) -> dict[str, Any]:
     return numbers
 
 
-def load(values: flags.FlagValues) -> tuple[LatentSampler, str, Any]:
-    """Load the generator: (it, its prior's name, the folder of the data it was trained on)."""
-    from keras_gan import experiment, export, records
-
-    if values.model:
-        exported = export.load_sampler(values.model)
-        prior = exported.card.get("recipe", {}).get("prior", "")
-        folder = values.examples or records.find(
-            values.examples_root, exported.card.get("data_hash")
-        )
-        return exported, prior, folder
-    gan, run = experiment.load_run(values.workdir)
-    return gan, run["recipe"].prior, values.examples or run["examples"]
-
-
 def draw_figures_2_and_3(out: pathlib.Path, values: flags.FlagValues) -> dict[str, Any]:
     """Draw Figures 2 and 3 of a generator; return the copying score."""
-    from keras_gan import data, plots
+    from keras_gan import data, evaluation, plots
     from keras_gan.metrics import neighbours
 
-    sampler, prior, examples = load(values)
+    sampler, gan, examples, prior = evaluation.load_subject(
+        values.model, values.workdir, values.examples, values.examples_root
+    )
     train = data.load_split(examples, "train")
-    if train.shape[1:] != tuple(sampler.image_shape):
-        raise UserError(
-            f"Expected data of the images' shape, {tuple(sampler.image_shape)}; received "
-            f"{examples} with {train.shape[1:]}. Try other --examples."
-        )
     images.write_png(out / "figure2.png", plots.figure_2(sampler, train, seed=values.seed))
     images.write_png(out / "figure3.png", plots.figure_3(sampler, seed=values.seed))
     if prior in ("normal", "spherical"):
@@ -115,12 +97,13 @@ def draw_figures_2_and_3(out: pathlib.Path, values: flags.FlagValues) -> dict[st
     except UserError:
         logging.warning("%s has no validation images: no copying score.", examples)
         return {}
+    if gan is not None:
+        train, held_out = gan.as_drawn(train), gan.as_drawn(held_out)
     found = neighbours.copying(sampler.sample(values.n, seed=values.seed), train, held_out)
     print(  # noqa: T201
-        f"Figure 2: {values.n} samples lie {found.samples:.3f} from their nearest training image "
-        f"(median L2),\n  {len(held_out)} held-out images {found.held_out:.3f}: score "
-        f"{found.score:.3f} (1: like unseen images, 0: copies); nearer than 99 % of\n  the "
-        f"held-out images: {found.copied:.2%} of the samples (more than 1 % suggests copies)"
+        f"Figure 2: of {values.n} samples {found.copied:.1%} +- {found.stderr:.1%} are copies of "
+        f"training images; they lie\n  {found.samples:.3f} from the nearest one (median L2), "
+        f"{len(held_out)} held-out images {found.held_out:.3f}: score {found.score:.3f}"
     )
     return found._asdict()
 

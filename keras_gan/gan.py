@@ -24,7 +24,7 @@ class GAN(keras.Model):
         update: "alternating" takes the generator's gradient after the discriminator has moved, on
             fresh noise (Algorithm 1 as written). "simultaneous" takes both gradients at the same
             point, with the same noise and the same masks (the code shipped with the paper).
-        ema_decay: decay per step of a moving average of the generator's weights, which then draws
+        ema_decay: decay per round of a moving average of the generator's weights, which then draws
             the samples; 0 for none.
         scale: what the networks see, if not pixels in [0, 1]; see `keras_gan.scales`.
         seed: of all noise and masks, in [0, 2**32).
@@ -125,7 +125,7 @@ class GAN(keras.Model):
     # Algorithm 1 -----------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Play one round: k discriminator steps, each on fresh data and noise, then one of G.
+        """Play one round: k discriminator steps, each on fresh data and noise, then those of G.
 
         Args:
             data: real images, float32 [k * m, H, W, C] in [0, 1], or a tuple that starts with them.
@@ -256,6 +256,12 @@ class GAN(keras.Model):
         drawn = self.generator if training or self.average is None else self.average
         images = drawn(z, training=training)
         return images if self.scale is None else self.scale.restore(images)
+
+    def as_drawn(self, images: np.ndarray) -> np.ndarray:
+        """Give real images, float32 [n, H, W, C] in [0, 1], what every sample's scale gives it."""
+        if self.scale is None:
+            return images
+        return self.scale.restore(self.scale(tf.constant(images))).numpy()
 
     def discriminate(self, images: Any) -> np.ndarray:
         """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1]."""

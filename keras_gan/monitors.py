@@ -13,7 +13,9 @@ from keras_gan.metrics import diversity
 IMAGES = 500  # that a monitor compares with as many samples
 
 
-PATIENCE = {True: 2, False: 5}  # bad looks in a row: after a good one, and before any
+# Bad looks in a row that raise the alarm: after a good one, and before any.
+PATIENCE = 2
+EARLY_PATIENCE = 5
 
 
 class Collapsed(Exception):  # noqa: N818
@@ -97,6 +99,7 @@ class CollapseAlarm(Monitor):
         self._stop = stop
         self._bad_looks = 0
         self._was_good = False
+        self._looked_at = -1
 
     @property
     def suspicious(self) -> bool:
@@ -106,18 +109,19 @@ class CollapseAlarm(Monitor):
     def act(self) -> diversity.Diversity:
         """Look now."""
         step = current_step(self.model)
-        found = self._reference.compare(
-            self.model.live().sample(self._reference.size, seed=step % 2**32)
-        )
+        # A second look at the same step is at other samples.
+        seed = (step + 2**31 * self._bad_looks) % 2**32
+        self._looked_at = step
+        found = self._reference.compare(self.model.live().sample(self._reference.size, seed=seed))
         self._bad_looks = self._bad_looks + 1 if found.collapsed else 0
         self._was_good = self._was_good or not found.collapsed
-        patience = PATIENCE[self._was_good]
+        patience = PATIENCE if self._was_good else EARLY_PATIENCE
         collapsed = self._bad_looks >= patience
         text = (
             f"The generator has collapsed by step {step}: beside as many real images, its samples "
             f"fall into {found.clusters:.2f} of the clusters and lie {found.spread:.2f} as far "
             f"from each other (alarm below {diversity.COLLAPSED} of either, {patience} times in a "
-            "row). Try update=simultaneous, a lower g_optimizer.learning_rate or a larger d_steps."
+            f"row). Try {self._advice()}."
         )
         is_news = self._bad_looks == patience
         self.write(
@@ -133,6 +137,22 @@ class CollapseAlarm(Monitor):
         if is_news:
             logging.warning(text)
         return found
+
+    def finish(self) -> None:
+        """Look at the last step, too, and again if variety was there and is gone."""
+        if self._looked_at != current_step(self.model):
+            self.act()
+        if self._was_good and self._bad_looks == 1:
+            self.act()
+
+    def _advice(self) -> str:
+        """Say what may help this game."""
+        advice = ["a lower g_optimizer.learning_rate", "a larger d_steps"]
+        if self.model.update == "alternating":
+            advice.insert(0, "update=simultaneous")
+        if self.model.g_steps > 1:
+            advice.insert(0, "g_steps=1")
+        return f"{', '.join(advice[:-1])} or {advice[-1]}"
 
 
 def jsd_bound(value: float) -> float:

@@ -44,14 +44,14 @@ flags.DEFINE_enum(
 flags.DEFINE_integer(
     "g_steps",
     0,
-    "For helvetica: generator steps per round (default: 1, then 20).",
+    "For helvetica: generator steps per discriminator step, beside 1 (default: 20).",
     lower_bound=0,
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
     "steps",
     0,
-    "For helvetica: discriminator steps in all (default: enough for the data).",
+    "For helvetica: generator steps in all (default: enough for the data).",
     lower_bound=0,
     flag_values=FLAGS,
 )
@@ -220,8 +220,10 @@ def print_helvetica(values: flags.FlagValues) -> None:
     print(f"Section 6, the Helvetica scenario: {len(data.means)} Gaussians, seed {values.seed}")  # noqa: T201
     head = f"{'modes':>8}{'quality':>9}{'clusters':>10}{'spread':>8}  alarm"
     print(f"{'G steps per D step':<20}{'D steps':>9}{head}")  # noqa: T201
-    for g_steps in [values.g_steps] if values.g_steps else [1, 20]:
-        count = steps if g_steps == 1 else max(1, math.ceil(steps / g_steps))
+    many = values.g_steps or 20
+    fewer = max(1, math.ceil(steps / many))
+    # The second has as few D steps as the third: what differs then is that D is stale.
+    for g_steps, count in ((1, steps), (1, fewer), (many, fewer)):
         found = play_modes(data, g_steps=g_steps, steps=count, seed=values.seed)
         alarm = "rings" if found.diversity.collapsed else "silent"
         print(  # noqa: T201

@@ -68,8 +68,12 @@ def expect_own(
     recipe: Recipe,
     info: records.DatasetInfo,
     examples: str | os.PathLike[str],
-) -> None:
-    """Refuse a work directory of another recipe or other data, or with other files."""
+) -> dict[str, Any]:
+    """Refuse a work directory of another recipe or other data, or with other files.
+
+    Returns:
+        What `run.json` says; nothing if it is a new one.
+    """
     run = read_run(workdir)
     if run is None and workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(
@@ -93,6 +97,7 @@ def expect_own(
                 f"Expected the data that {workdir} was trained on, {run['data_hash'][:12]}...; "
                 f"received {examples} with {info.data_hash[:12]}.... Try another --workdir."
             )
+    return run or {}
 
 
 def claim(
@@ -100,14 +105,17 @@ def claim(
     recipe: Recipe,
     info: records.DatasetInfo,
     examples: str | os.PathLike[str],
+    *,
+    stopped: str = "",
 ) -> None:
-    """Write down whose the work directory is."""
+    """Write down whose the work directory is, and what ended the run, if something did."""
     run = {
         "recipe": json.loads(recipe.to_json()),
         "image_shape": info.image_shape,
         "train_images": info.counts["train"],
         "data_hash": info.data_hash,
         "examples": str(pathlib.Path(examples).resolve()),
+        "stopped": stopped,
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
     }
     with files.replacing(workdir / RUN_FILE) as temporary:

@@ -15,7 +15,8 @@ LAYERS = [
     {"data", "metrics", "callbacks", "export", "workdir"},
     {"monitors", "toy"},
     {"plots"},
-    {"experiment", "evaluation"},
+    {"experiment"},
+    {"evaluation"},
     CLIS,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,4 +1,3 @@
-import contextlib
 import dataclasses
 import json
 import math
@@ -111,6 +110,8 @@ def test_the_alarm_threshold_is_a_quarter_of_either(found, collapsed):
 
 class Model:
     """What a monitor needs of a GAN."""
+
+    update, d_steps, g_steps = "alternating", 1, 1
 
     def __init__(self):
         self.step = tf.Variable(0, dtype=tf.int64)
@@ -296,31 +297,54 @@ def test_a_stopped_run_ends_at_the_last_good_checkpoint(examples, tmp_path, look
     assert saved == {"ckpt-2", "ckpt-6"}
     points = scalars(result.logs)
     assert [step for step, _ in points["diversity/alarm"]] == [2, 4, 6, 8, 10]
-    # What the look at step 6 saw, the restored model draws again.
-    np.testing.assert_array_equal(result.gan.sample(len(seen[2]), seed=6), seen[2])
+    # What the look at step 6 saw, after a bad one, the restored model draws again.
+    np.testing.assert_array_equal(result.gan.sample(len(seen[2]), seed=6 + 2**31), seen[2])
     assert not np.array_equal(result.gan.sample(len(seen[3]), seed=8), seen[3])
 
 
 def test_a_run_that_never_had_variety_is_an_error(examples, tmp_path, looks):
     looks(BAD)
     recipe = dataclasses.replace(RECIPE, steps=14)
-    with pytest.raises(UserError, match=r"before the first checkpoint; .* collapsed by step 10"):
+    with pytest.raises(monitors.Collapsed, match="collapsed by step 10"):
         experiment.train(recipe, tmp_path / "w", examples, tmp_path / "e", on_collapse="stop")
     assert not export.versions(tmp_path / "e")
 
 
-def test_the_same_command_again_does_not_lose_the_last_good_checkpoint(examples, tmp_path, looks):
-    """A stopped run that is resumed collapses again: that must not push out what was good."""
-    recipe = dataclasses.replace(RECIPE, steps=30)
+def test_a_stopped_run_is_not_repeated_but_may_go_on(examples, tmp_path, looks):
+    recipe = dataclasses.replace(RECIPE, steps=12)
     folders = (tmp_path / "w", examples, tmp_path / "e")
     good = tmp_path / "w" / "checkpoints" / "ckpt-2.index"
     looks(GOOD, BAD)
     assert experiment.train(recipe, *folders, on_collapse="stop").steps == 2
-    assert good.is_file()
-    looks(GOOD, BAD)  # the first look is at what was restored
-    with contextlib.suppress(UserError):
+    with pytest.raises(UserError, match=r"may go on; .* collapsed by step 6.*on_collapse=warn"):
         experiment.train(recipe, *folders, on_collapse="stop")
     assert good.is_file()
+    assert experiment.train(recipe, *folders).steps == 12
+
+
+def test_a_resumed_run_keeps_its_good_checkpoint(examples, tmp_path, looks):
+    folders = (tmp_path / "w", examples, tmp_path / "e")
+    looks(GOOD)
+    experiment.train(dataclasses.replace(RECIPE, steps=2), *folders, on_collapse="stop")
+    looks(GOOD, BAD)  # the first look is at what was restored
+    recipe = dataclasses.replace(RECIPE, steps=30)
+    assert experiment.train(recipe, *folders, on_collapse="stop").steps == 2
+    assert (tmp_path / "w" / "checkpoints" / "ckpt-2.index").is_file()
+
+
+def test_variety_that_is_lost_at_the_very_end_is_seen(examples, tmp_path, looks):
+    looks(GOOD, GOOD, BAD)  # at steps 2, 4 and 6, the last
+    recipe = dataclasses.replace(RECIPE, steps=6)
+    result = experiment.train(recipe, tmp_path / "w", examples, tmp_path / "e", on_collapse="stop")
+    assert result.steps == 4
+    assert "collapsed by step 6" in result.stopped
+
+
+def test_a_run_shorter_than_its_checkpoints_is_looked_at(examples, tmp_path, looks, warnings):
+    looks(GOOD)
+    recipe = dataclasses.replace(RECIPE, steps=1)
+    result = experiment.train(recipe, tmp_path / "w", examples, tmp_path / "e")
+    assert [step for step, _ in scalars(result.logs)["diversity/clusters"]] == [1]
 
 
 def test_a_warned_run_goes_on_and_logs_the_held_out_bound(examples, tmp_path, looks, warnings):
@@ -358,7 +382,7 @@ def test_the_alarm_tells_a_generator_that_ignores_z(examples, tmp_path, monkeypa
     if factor:
         assert experiment.train(recipe, *folders, on_collapse="stop").stopped == ""
     else:
-        with pytest.raises(UserError, match="collapsed by step 10"):
+        with pytest.raises(monitors.Collapsed, match="collapsed by step 10"):
             experiment.train(recipe, *folders, on_collapse="stop")
     points = scalars(tmp_path / "w" / "logs")
     expected = [0, 0, 0, 0, not factor]

@@ -1,10 +1,12 @@
 """Nearest training images: does a generator copy what it was trained on?"""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 BATCH = 1000
+TILE = 10000  # images searched at once: memory stays flat
 
 
 def nearest(
@@ -28,16 +30,25 @@ def nearest(
             f"Expected images of one shape, and some to search; received images of shape "
             f"{images.shape} and among of shape {among.shape}."
         )
-    points = images.reshape(len(images), -1).astype(np.float32)  # [n, d]
-    rows = among.reshape(len(among), -1).astype(np.float32)  # [m, d]
+    points = images.reshape(len(images), -1).astype(np.float32, copy=False)  # [n, d]
+    rows = among.reshape(len(among), -1).astype(np.float32, copy=False)  # [m, d]
     half_norms = np.einsum("md,md->m", rows, rows) / 2
-    indices = np.empty(len(points), np.int64)
+    indices = np.zeros(len(points), np.int64)
     for start in range(0, len(points), BATCH):
-        scores = half_norms - points[start : start + BATCH] @ rows.T  # [b, m]
-        if exclude_self:
-            own = np.arange(len(scores))
-            scores[own, start + own] = np.inf
-        indices[start : start + BATCH] = scores.argmin(axis=1)
+        batch = points[start : start + BATCH]
+        own = np.arange(len(batch))
+        best = np.full(len(batch), np.inf, np.float32)
+        for first in range(0, len(rows), TILE):
+            scores = batch @ rows[first : first + TILE].T  # [b, tile]
+            np.subtract(half_norms[first : first + TILE], scores, out=scores)
+            if exclude_self:
+                inside = (own + start >= first) & (own + start < first + scores.shape[1])
+                scores[own[inside], own[inside] + start - first] = np.inf
+            candidates = scores.argmin(axis=1)
+            found = scores[own, candidates]
+            nearer = found < best
+            indices[start : start + BATCH][nearer] = candidates[nearer] + first
+            best = np.minimum(best, found)
     # Measured anew in float64: the expanded square above cancels where images are equal.
     distances = np.empty(len(points))
     for start in range(0, len(points), BATCH):
@@ -48,19 +59,24 @@ def nearest(
 
 
 class Copying(NamedTuple):
-    """How near samples are to training images, beside how near unseen images are.
+    """Whether samples copy training images.
 
     Args:
+        copied: estimated share of the samples that are copies. A sample that is none is as likely
+            to lie nearest to any image of its kind, trained on or not: so many samples as there are
+            training images among all real ones have a training image as their nearest. What exceeds
+            that is copied. About 0 without copying, 1 if all samples are copies.
+        stderr: standard error of `copied` for samples that are no copies.
         score: the samples' median distance to their nearest training image over the held-out
-            images'. About 1 for samples like unseen images; near 0 for copies.
-        copied: share of the samples that lie nearer to a training image than all but one in a
-            hundred held-out images do. About 0.01 or less unless some samples are copies.
+            images'. About 1 for samples like unseen images, 0 for copies; but simpler kinds of
+            image lie nearer, so that a generator that prefers them has less than 1, too.
         samples: the samples' median L2 distance.
         held_out: the held-out images' median L2 distance.
     """
 
-    score: float
     copied: float
+    stderr: float
+    score: float
     samples: float
     held_out: float
 
@@ -73,8 +89,14 @@ def copying(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Cop
         train: the images trained on.
         held_out: images of the same kind that were not.
     """
-    drawn, unseen = (np.sqrt(nearest(images, train)[0]) for images in (samples, held_out))
-    limit = np.quantile(unseen, 0.01)
-    median = (float(np.median(drawn)), float(np.median(unseen)))
-    copied = float((drawn <= limit).mean())
-    return Copying(median[0] / max(median[1], 1e-12), copied, *median)
+    to_train, to_held_out, between = (
+        np.sqrt(nearest(images, among)[0])
+        for images, among in ((samples, train), (samples, held_out), (held_out, train))
+    )
+    expected = len(train) / (len(train) + len(held_out))
+    share = float((to_train < to_held_out).mean() + (to_train == to_held_out).mean() / 2)
+    stderr = math.sqrt(expected * (1 - expected) / len(samples)) / (1 - expected)
+    median = (float(np.median(to_train)), float(np.median(between)))
+    return Copying(
+        (share - expected) / (1 - expected), stderr, median[0] / max(median[1], 1e-12), *median
+    )

@@ -238,5 +238,5 @@ class Checkpoints(Periodic):
 
 
 def current_step(gan: keras.Model) -> int:
-    """Return the number of generator steps that were trained."""
+    """Return the number of rounds that were trained."""
     return int(gan.step.numpy())

@@ -336,7 +336,7 @@ class Recipe:
         return self.d_steps * self.batch_size
 
     def total_steps(self, train_images: int) -> int:
-        """Count the generator steps of the whole run on `train_images` images."""
+        """Count the rounds of the whole run on `train_images` images."""
         return self.steps or self.epochs * (train_images // self.images_per_step)
 
     @property
@@ -352,14 +352,13 @@ class Recipe:
 
     def with_overrides(self, assignments: Iterable[str]) -> "Recipe":
         """Return a copy with each `key=value` (`d_optimizer.learning_rate=1e-4`) applied."""
-        recipe = self
+        assignments = list(assignments)
         for assignment in assignments:
             if assignment.partition("=")[0].strip() in ("name", "dataset"):
                 raise UserError(
                     f"Expected another key; received {assignment!r}. Try --dataset=NAME."
                 )
-            recipe = overrides.override(recipe, assignment)
-        return recipe
+        return overrides.override(self, *assignments)
 
     def to_json(self) -> str:
         """Write the recipe as JSON; `from_json` reads it back equal."""

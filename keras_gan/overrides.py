@@ -4,6 +4,7 @@ Fields may be numbers, words, `Literal` choices, tuples of whole numbers or choi
 and unions of dataclasses, whose members go by their names in snake case (`MaxoutMLP`: maxout_mlp).
 """
 
+import copy
 import dataclasses
 import difflib
 import re
@@ -17,13 +18,19 @@ from keras_gan.interfaces import UserError
 Config = TypeVar("Config")
 
 
-def override(config: Config, assignment: str) -> Config:
-    """Return a copy of a dataclass with one `key=value` (`d_optimizer.name=adam`) applied."""
-    key, equals, text = assignment.partition("=")
-    if not equals:
-        raise UserError(f"Expected key=value; received {assignment!r}. Try --set seed=1.")
-    key = key.strip()
-    return typing.cast(Config, _replace(config, key, key.split("."), text.strip()))
+def override(config: Config, *assignments: str) -> Config:
+    """Return a copy of a dataclass with each `key=value` (`d_optimizer.name=adam`) applied.
+
+    The whole is checked once, at the end: fields that must agree may be set one after another.
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise UserError(f"Expected key=value; received {assignment!r}. Try --set seed=1.")
+        key = key.strip()
+        config = _replace(config, key, key.split("."), text.strip())
+    _check(config)
+    return config
 
 
 def differences(left: Any, right: Any) -> dict[str, tuple[Any, Any]]:
@@ -52,7 +59,19 @@ def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
         value = _replace(current, key, path[1:], text)
     else:
         value = _parse(hints[path[0]], key, text)
-    return dataclasses.replace(config, **{path[0]: value})
+    changed = copy.copy(config)
+    object.__setattr__(changed, path[0], value)
+    return changed
+
+
+def _check(config: Any) -> None:
+    """Check a dataclass and those in it, innermost first."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            _check(value)
+    if hasattr(config, "__post_init__"):
+        config.__post_init__()
 
 
 def _parse(kind: Any, key: str, text: str) -> Any:

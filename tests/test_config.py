@@ -297,3 +297,17 @@ def test_overrides_of_the_new_keys():
 def test_bad_values_of_the_new_keys(assignments, message):
     with pytest.raises(UserError, match=message):
         RECIPE.with_overrides(assignments)
+
+
+def test_fields_that_must_agree_can_be_set_one_after_another():
+    recipe = recipes.RECIPES["cifar10_conv_paper"].with_overrides(
+        [
+            "network.discriminator_channels=32,64",
+            "network.kernels=5,5",
+            "network.pads=2,2",
+            "network.pools=2,2",
+        ]
+    )
+    assert recipe.network.kernels == (5, 5)
+    with pytest.raises(UserError, match="as many kernels"):
+        recipe.with_overrides(["network.kernels=5,5,5"])

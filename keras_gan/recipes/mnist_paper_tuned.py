@@ -1,4 +1,4 @@
-"""MNIST with the paper's networks, dropout, loss and simultaneous update, at rates that learn faster.
+"""MNIST with the paper's networks, dropout, loss and update, at rates that learn faster.
 
     python -m keras_gan.train --recipe=mnist_paper_tuned [--set compute_dtype=bfloat16]
 
@@ -6,10 +6,9 @@ Expected after 120 epochs: a Parzen log-likelihood of about 195 nats from the li
 from the moving average (docs/paper.md has the seeds), in 48 minutes on one core in bfloat16. The
 published rates need 420 epochs for the same live value.
 
-What differs from `mnist_paper`: D learns at 1.5 times its rate and G at three times its own, so that
-G keeps up with D from the first epochs on; momentum stays at .5; the rates are constant for 70 % of
-the run and then fall to 0, which is worth about 35 nats to the live weights and costs the average
-five; and the average is longer.
+What differs from `mnist_paper`: D learns at 1.5 times its published rate and G at three times its
+own, so that G keeps up with D from the first epochs on; momentum stays at .5; the rates are constant
+for 70 % of the run and then fall to 0; and the average is longer.
 """
 
 import dataclasses

@@ -2,13 +2,14 @@
 
     python -m keras_gan.train --recipe=mnist_paper_tuned [--set compute_dtype=bfloat16]
 
-Expected after 120 epochs: a Parzen log-likelihood of about 195 nats from the live weights and 218
-from the moving average (docs/paper.md has the seeds), in 48 minutes on one core in bfloat16. The
+Expected: a Parzen log-likelihood of about 195 nats from the live weights and 218 from the moving
+average (docs/paper.md has the seeds) after 120 epochs, 48 minutes on one core in bfloat16. The
 published rates need 420 epochs for the same live value.
 
 What differs from `mnist_paper`: D learns at 1.5 times its published rate and G at three times its
-own, so that G keeps up with D from the first epochs on; momentum stays at .5; the rates are constant
-for 70 % of the run and then fall to 0; and the average is longer.
+own, so that G keeps up with D from the first epochs on; momentum stays at .5; the average is
+longer; and the rates, constant for 70 % of the run, then fall to 0, which took the live weights of
+seed 0 from 163 to 195 nats and the average from 228 to 219.
 """
 
 import dataclasses

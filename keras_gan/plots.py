@@ -19,7 +19,7 @@ PANELS = {
     "a": "(a) near convergence",
     "b": "(b) D trained to D*",
     "c": "(c) G moved along D's gradient",
-    "d": "(d) at the end: D = 1/2",
+    "d": "(d) at rest",
 }
 
 
@@ -31,7 +31,7 @@ class Moment:
         title: what has just happened.
         x: the points, float64 [n].
         data: p_data there.
-        generated: p_g there, a histogram of many samples.
+        generated: p_g there, a histogram of many samples, smoothed over a tenth.
         discriminator: D there.
         best: D* there, of the true p_data and the histogram.
         latent: some z, evenly spaced, float64 [m].
@@ -74,24 +74,25 @@ def play_figure_1(seed: int = 0) -> Iterator[tuple[str, Moment]]:
         DATA,
         toy.network(1, 1, units=32, depth=2, seed=seed, activation="gelu"),
         toy.network(1, 1, units=32, depth=2, seed=seed + 1, activation="gelu"),
-        d_rate=5e-3,
-        g_rate=5e-4,
+        d_rate=1e-2,
+        g_rate=1e-3,
         prior="uniform",
         d_steps=3,
+        batch_size=1000,
         seed=seed,
     )
     gan = game.gan
     yield "", look(gan, "at the start")
     for _ in range(12):
-        game.play(25)
+        game.play(10)
         yield "", look(gan, "both learn")
     yield "a", look(gan, PANELS["a"])
     for _ in range(8):
         game.play(200, "discriminator")
         yield "", look(gan, "D learns")
     yield "b", look(gan, PANELS["b"])
-    for _ in range(5):
-        game.play(4, "generator")
+    for _ in range(3):
+        game.play(1, "generator")
         yield "", look(gan, "G learns")
     yield "c", look(gan, PANELS["c"])
     for _ in range(30):

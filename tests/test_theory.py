@@ -169,6 +169,7 @@ def test_the_flags_reach_the_checks(monkeypatch, capsys):
     assert run("--check=helvetica", "--data=square", "--steps=90", "--seed=4") == 0
     assert calls == [
         (25, {"g_steps": 1, "steps": 90, "seed": 4}),
+        (25, {"g_steps": 1, "steps": 5, "seed": 4}),
         (25, {"g_steps": 20, "steps": 5, "seed": 4}),
     ]
     lines = capsys.readouterr().out.strip().splitlines()
@@ -179,9 +180,9 @@ def test_the_flags_reach_the_checks(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], [(8, 1, 4000), (8, 20, 200)]),
-        (["--g_steps=7"], [(8, 7, 572)]),
-        (["--data=square"], [(25, 1, 12000), (25, 20, 600)]),
+        ([], [(8, 1, 4000), (8, 1, 200), (8, 20, 200)]),
+        (["--g_steps=7"], [(8, 1, 4000), (8, 1, 572), (8, 7, 572)]),
+        (["--data=square"], [(25, 1, 12000), (25, 1, 600), (25, 20, 600)]),
     ],
 )
 def test_as_many_steps_as_the_data_need(monkeypatch, arguments, expected):

@@ -6,7 +6,7 @@
 
 figure1.png and figure1.gif: the one-dimensional game in four panels, and from start to end.
 figure2.png: samples drawn at random, with the nearest training image (squared L2) to the sample
-beside it in the last column; how many of 10,000 samples are copies is printed.
+beside it in the last column; whether 10,000 samples copy training images is printed.
 figure3.png: along straight lines between points of z space; for a Gaussian prior
 figure3_spherical.png, along arcs, too.
 figures.json holds every number that is printed.
@@ -101,11 +101,13 @@ def draw_figures_2_and_3(out: pathlib.Path, values: flags.FlagValues) -> dict[st
         train, held_out = gan.as_drawn(train), gan.as_drawn(held_out)
     found = neighbours.copying(sampler.sample(values.n, seed=values.seed), train, held_out)
     print(  # noqa: T201
-        f"Figure 2: of {values.n} samples {found.copied:.1%} +- {found.stderr:.1%} are copies of "
-        f"training images; they lie\n  {found.samples:.3f} from the nearest one (median L2), "
-        f"{len(held_out)} held-out images {found.held_out:.3f}: score {found.score:.3f}"
+        f"Figure 2: {found.nearer:.1%} of {values.n} samples lie nearer to a training image than "
+        f"to any held-out one\n  ({found.by_chance:.1%} +- {found.stderr:.1%} would by chance, "
+        f"100% if all were copies). Median L2 distance to the nearest\n  training image: "
+        f"{found.samples:.3f}; of {len(held_out)} held-out images {found.held_out:.3f}; score "
+        f"{found.score:.3f} (0 for copies)"
     )
-    return found._asdict()
+    return found._asdict() | {"at_most_copied": found.at_most_copied}
 
 
 def main(values: flags.FlagValues) -> None:

@@ -279,7 +279,9 @@ def test_of_an_export(short_game, trained, examples, tmp_path, capsys):
     assert "150 samples" in text
     assert "40 held-out images" in text
     numbers = json.loads((tmp_path / "figures.json").read_text())
-    assert set(numbers["2"]) == {"score", "copied", "stderr", "samples", "held_out"}
+    assert set(numbers["2"]) == {
+        "nearer", "by_chance", "stderr", "score", "samples", "held_out", "at_most_copied",
+    }  # fmt: skip
     assert f"{numbers['2']['score']:.3f}" in text
     with Image.open(tmp_path / "figure2.png") as picture:
         assert (picture.mode, picture.size) == ("L", (6 * 9 - 1, 5 * 9 - 1))

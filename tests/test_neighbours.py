@@ -112,7 +112,7 @@ def test_a_copying_generator_is_caught(splits):
     train, held_out, _ = splits
     found = neighbours.copying(copies(train), train, held_out)
     assert found.score < 0.02
-    assert found.copied == 1.0
+    assert (found.nearer, found.at_most_copied) == (1.0, pytest.approx(1.0))
     assert found.samples == pytest.approx(1e-4 * 8, rel=0.1)
 
 
@@ -120,8 +120,9 @@ def test_samples_like_unseen_images_are_not(splits):
     train, held_out, fresh = splits
     found = neighbours.copying(fresh, train, held_out)
     assert found.score == pytest.approx(1, abs=0.15)
-    assert abs(found.copied) < 3 * found.stderr
-    assert found.stderr == pytest.approx(math.sqrt(2 / 400), rel=1e-6)  # e = 2/3, n = 400
+    assert found.by_chance == pytest.approx(2 / 3)
+    assert found.stderr == pytest.approx(math.sqrt(2 / 9 / 400), rel=1e-6)
+    assert abs(found.nearer - found.by_chance) < 3 * found.stderr
     distances = np.sqrt(brute_force(held_out[:50], train)[0])
     few = neighbours.copying(fresh, train, held_out[:50])
     assert few.held_out == pytest.approx(np.median(distances), rel=1e-6)
@@ -131,14 +132,14 @@ def test_a_generator_that_copies_half_of_the_time(splits):
     train, held_out, fresh = splits
     half = np.concatenate([copies(train, 200), fresh[:200]])
     found = neighbours.copying(half, train, held_out)
-    assert abs(found.copied - 0.5) < 3 * found.stderr
+    assert abs(found.at_most_copied - 0.5) < 3 * found.stderr / (1 - found.by_chance)
 
 
 def test_a_generator_of_simple_images_is_not_accused(splits):
-    """They lie nearer to everything, held-out images too: the score falls, `copied` does not."""
+    """They lie nearer to everything, held-out images too: the score falls, `nearer` does not."""
     train, held_out, fresh = splits
     middle = fresh.mean(axis=(0, 1, 2, 3))
     simple = (middle + 0.3 * (fresh - middle)).astype(np.float32)
     found = neighbours.copying(simple, train, held_out)
     assert found.score < 0.8
-    assert abs(found.copied) < 3 * found.stderr
+    assert abs(found.nearer - found.by_chance) < 3 * found.stderr

@@ -62,11 +62,10 @@ class Copying(NamedTuple):
     """Whether samples copy training images.
 
     Args:
-        copied: estimated share of the samples that are copies. A sample that is none is as likely
-            to lie nearest to any image of its kind, trained on or not: so many samples as there are
-            training images among all real ones have a training image as their nearest. What exceeds
-            that is copied. About 0 without copying, 1 if all samples are copies.
-        stderr: standard error of `copied` for samples that are no copies.
+        nearer: share of the samples that lie nearer to a training image than to any held-out one.
+        by_chance: what that is for images that owe nothing to the training images: any image of
+            their kind is as likely to be the nearest.
+        stderr: standard error of `nearer` for such images.
         score: the samples' median distance to their nearest training image over the held-out
             images'. About 1 for samples like unseen images, 0 for copies; but simpler kinds of
             image lie nearer, so that a generator that prefers them has less than 1, too.
@@ -74,11 +73,21 @@ class Copying(NamedTuple):
         held_out: the held-out images' median L2 distance.
     """
 
-    copied: float
+    nearer: float
+    by_chance: float
     stderr: float
     score: float
     samples: float
     held_out: float
+
+    @property
+    def at_most_copied(self) -> float:
+        """The share of copies that explains `nearer`: 0 without any, 1 if all are.
+
+        Samples that are only drawn towards training images count in part, so that it is a bound;
+        the distances say which it is.
+        """
+        return (self.nearer - self.by_chance) / (1 - self.by_chance)
 
 
 def copying(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Copying:
@@ -95,8 +104,6 @@ def copying(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Cop
     )
     expected = len(train) / (len(train) + len(held_out))
     share = float((to_train < to_held_out).mean() + (to_train == to_held_out).mean() / 2)
-    stderr = math.sqrt(expected * (1 - expected) / len(samples)) / (1 - expected)
+    stderr = math.sqrt(expected * (1 - expected) / len(samples))
     median = (float(np.median(to_train)), float(np.median(between)))
-    return Copying(
-        (share - expected) / (1 - expected), stderr, median[0] / max(median[1], 1e-12), *median
-    )
+    return Copying(share, expected, stderr, median[0] / max(median[1], 1e-12), *median)

@@ -143,16 +143,16 @@ def train(
     run = workdirs.expect_own(workdir, recipe, info, examples)
     if run.get("stopped") and on_collapse == "stop":
         raise UserError(
-            "Expected a run that may go on; the same steps would end as they did before: "
-            f"{run['stopped']} Try those in another --workdir, or --on_collapse=warn."
+            f"Expected a run that may go on; received {workdir}, which --on_collapse=stop ended "
+            f"and would end again at the same step. ({run['stopped']}) What it advises needs "
+            "another --workdir; --on_collapse=warn goes on with this one."
         )
     if recipe.made_for and pathlib.Path(str(info.source.get("file"))).name != recipe.made_for:
         logging.warning(
-            "%s only stands in for %s, which the recipe %s was made for: its numbers are not "
+            "%s only stands in for %s, which this recipe was made for: its numbers are not "
             "comparable with the published ones.",
             info.dataset,
             recipe.made_for,
-            recipe.name,
         )
 
     mean = records.read_statistics(examples)["pixel_mean"]
@@ -281,7 +281,8 @@ def _prepare(
     except (UserError, ValueError) as error:
         raise UserError(
             f"Expected generator_from to be a run whose generator this one's can go on from; "
-            f"received generator_from={recipe.generator_from!r}: {error}"
+            f"received generator_from={recipe.generator_from!r}: {error} Try --set "
+            "generator_from=WORKDIR of the first stage."
         ) from error
     if gan.average is not None:
         gan.average.set_weights(gan.generator.get_weights())

@@ -24,6 +24,7 @@ from keras_gan.interfaces import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("out", "figures", "Folder of the files.", flag_values=FLAGS)
+flags.DEFINE_bool("game", True, "Play and draw Figure 1, which takes a minute.", flag_values=FLAGS)
 flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_values=FLAGS)
 flags.DEFINE_string(
@@ -122,7 +123,8 @@ def main(values: flags.FlagValues) -> None:
         numbers["2"] = draw_figures_2_and_3(out, values)
     else:
         print("Figures 2 and 3 need --model or --workdir.")  # noqa: T201
-    numbers["1"] = draw_figure_1(out, values.seed)
+    if values.game:
+        numbers["1"] = draw_figure_1(out, values.seed)
     with files.replacing(out / "figures.json") as temporary:
         temporary.write_text(json.dumps(numbers, indent=2, sort_keys=True) + "\n")
     print(f"Written to {out}")  # noqa: T201

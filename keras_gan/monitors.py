@@ -144,6 +144,8 @@ class CollapseAlarm(Monitor):
             self.act()
         if self._was_good and self._bad_looks == 1:
             self.act()
+        if not self._was_good and self._bad_looks < EARLY_PATIENCE:
+            logging.warning("The samples have no variety yet; that may come with more steps")
 
     def _advice(self) -> str:
         """Say what may help this game."""

@@ -15,6 +15,7 @@ from keras_gan.metrics import neighbours
 DATA = densities.gaussian(1.0, 0.6)
 EDGE = 3.5
 CELLS = 350
+GAP = 6  # pixels between samples and training images in Figure 2
 PANELS = {
     "a": "(a) near convergence",
     "b": "(b) D trained to D*",
@@ -185,8 +186,9 @@ def figure_2(
     samples = sampler.sample(rows * columns, seed=seed)
     table = samples.reshape(rows, columns, *samples.shape[1:])
     _, indices = neighbours.nearest(table[:, -1], train)
-    table = np.concatenate([table, train[indices][:, None]], axis=1)
-    return images.grid(table.reshape(-1, *samples.shape[1:]), columns + 1)
+    drawn, found = images.grid(samples, columns), images.grid(train[indices], 1)
+    gap = np.full((len(drawn), GAP, drawn.shape[2]), images.WHITE, np.uint8)
+    return np.concatenate([drawn, gap, found], axis=1)
 
 
 def figure_3(

@@ -197,7 +197,10 @@ def print_discriminator(seed: int) -> None:
             found.best + densities.LOG_4,
         )
         print(f"{name:<34}{values[0]:13.4f}{values[1]:12.4f}{values[2]:9.4f}{values[3]:16.4f}")  # noqa: T201
-    print("where p_g = p_data, D* = 1/2 and V = -log 4\n")  # noqa: T201
+    print(  # noqa: T201
+        "max: over cells with at least a hundredth of the fullest one's mass; where p_g = p_data,\n"
+        "D* = 1/2 and V = -log 4\n"
+    )
 
 
 def print_descent() -> None:
@@ -230,6 +233,11 @@ def print_helvetica(values: flags.FlagValues) -> None:
             f"{g_steps:<20}{count:>9}{found.modes:>8}{found.quality:9.2f}"
             f"{found.diversity.clusters:10.2f}{found.diversity.spread:8.2f}  {alarm}"
         )
+    print(  # noqa: T201
+        "The second row has as few D steps as the third: what differs there is that D is stale.\n"
+        "modes: with a sample within three deviations; quality: share of such samples;\n"
+        "clusters and spread: beside as many real points; the alarm rings below 0.25 of either"
+    )
 
 
 def run() -> int:

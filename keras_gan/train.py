@@ -149,9 +149,15 @@ def main(values: flags.FlagValues) -> None:
         values.examples_root,
     )
 
-    from keras_gan import experiment
+    from keras_gan import experiment, monitors
 
-    result = experiment.train(recipe, workdir, examples, export_dir, on_collapse=values.on_collapse)
+    try:
+        result = experiment.train(
+            recipe, workdir, examples, export_dir, on_collapse=values.on_collapse
+        )
+    except monitors.Collapsed as collapsed:
+        print(f"error: {collapsed} No checkpoint is better.", file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_STOPPED) from None
     version = pathlib.Path(result.model)
     print(f"Samples: {result.samples}")  # noqa: T201
     print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201

@@ -94,7 +94,7 @@ def test_figure_2_ends_with_the_training_image_nearest_to_the_one_beside_it(shap
     sampler = Fake(shape)
     canvas = plots.figure_2(sampler, train, seed=3, rows=4, columns=3)
     assert canvas.dtype == np.uint8
-    assert canvas.shape == (4 * (shape[0] + 1) - 1, 4 * (shape[1] + 1) - 1, shape[2])
+    assert canvas.shape == (4 * (shape[0] + 1) - 1, 4 * (shape[1] + 1) - 2 + plots.GAP, shape[2])
     samples = sampler.sample(12, seed=3)
     nearest = []
     for row in range(4):
@@ -106,7 +106,7 @@ def test_figure_2_ends_with_the_training_image_nearest_to_the_one_beside_it(shap
         distances = [np.square(image - beside).sum() for image in train]
         nearest.append(int(np.argmin(distances)))
         np.testing.assert_array_equal(
-            tile(canvas, row, 3, shape), images.to_uint8(train[nearest[-1]])
+            tile(canvas[:, plots.GAP - 1 :], row, 3, shape), images.to_uint8(train[nearest[-1]])
         )
     assert len(set(nearest)) > 1
 
@@ -132,7 +132,7 @@ def test_figure_3_goes_from_draw_to_draw(spherical):
 
 def test_the_figures_usual_shapes():
     train = np.zeros((3, 4, 3, 1), np.float32)
-    assert plots.figure_2(Fake(), train).shape == (5 * 5 - 1, 6 * 4 - 1, 1)
+    assert plots.figure_2(Fake(), train).shape == (5 * 5 - 1, 6 * 4 - 2 + plots.GAP, 1)
     assert plots.figure_3(Fake()).shape == (6 * 5 - 1, 12 * 4 - 1, 1)
 
 
@@ -284,8 +284,8 @@ def test_of_an_export(short_game, trained, examples, tmp_path, capsys):
     }  # fmt: skip
     assert f"{numbers['2']['score']:.3f}" in text
     with Image.open(tmp_path / "figure2.png") as picture:
-        assert (picture.mode, picture.size) == ("L", (6 * 9 - 1, 5 * 9 - 1))
-        last = np.asarray(picture)[:8, 45:53]
+        assert (picture.mode, picture.size) == ("L", (6 * 9 - 2 + plots.GAP, 5 * 9 - 1))
+        last = np.asarray(picture)[:8, 44 + plots.GAP : 52 + plots.GAP]
     train = images.to_uint8(data.load_split(examples, "train"))[..., 0]
     assert (train == last).all(axis=(1, 2)).any()
 

@@ -428,7 +428,7 @@ def test_two_runs_at_once_both_end_well(file, tmp_path):
 
 def test_an_interrupt_is_no_traceback_and_leaves_nothing(tmp_path):
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "a.npy", rng.integers(0, 256, (90000, 28, 28), np.uint8))
+    np.save(tmp_path / "a.npy", rng.integers(0, 256, (30000, 28, 28), np.uint8))
     arguments = command(f"--arrays={tmp_path / 'a.npy'}", "--out=data/out", "--shard_mb=1")
     process = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(tmp_path.glob("data/.out*/work/read-*")):

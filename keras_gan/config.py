@@ -110,12 +110,7 @@ class MaxoutMLP:
             generator_units=self.generator_units,
         )
         _expect(self.pieces > 0, "pieces of at least 1", pieces=self.pieces)
-        for name in ("input_dropout", "hidden_dropout"):
-            value = getattr(self, name)
-            _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
-        for name in ("generator_range", "discriminator_range"):
-            value = getattr(self, name)
-            _expect(value > 0, f"{name} above 0", **{name: value})
+        _expect_dropout_and_ranges(self)
         for name in ("output_range", "output_nonzero", "max_norm"):
             value = getattr(self, name)
             _expect(value >= 0, f"{name} of at least 0", **{name: value})
@@ -199,12 +194,7 @@ class MaxoutConv:
             kernel=self.kernel,
             stride=self.stride,
         )
-        for name in ("input_dropout", "hidden_dropout"):
-            value = getattr(self, name)
-            _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
-        for name in ("generator_range", "discriminator_range"):
-            value = getattr(self, name)
-            _expect(value > 0, f"{name} above 0", **{name: value})
+        _expect_dropout_and_ranges(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,6 +215,16 @@ class DCGAN:
         _expect(self.filters > 0, "filters of at least 1", filters=self.filters)
         _expect(self.smallest > 0, "smallest of at least 1", smallest=self.smallest)
         _expect(0 <= self.dropout < 1, "dropout in [0, 1)", dropout=self.dropout)
+
+
+def _expect_dropout_and_ranges(pair: MaxoutMLP | MaxoutConv) -> None:
+    """Check what both of the paper's pairs have."""
+    for name in ("input_dropout", "hidden_dropout"):
+        value = getattr(pair, name)
+        _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
+    for name in ("generator_range", "discriminator_range"):
+        value = getattr(pair, name)
+        _expect(value > 0, f"{name} above 0", **{name: value})
 
 
 Network = MaxoutMLP | MaxoutConv | DCGAN

@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -19,7 +18,6 @@ from absl import logging
 from tqdm import tqdm
 
 from keras_gan import images
-from keras_gan.interfaces import UserError
 
 # What the user reads, beside what the logs are called.
 NAMES = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -57,8 +55,10 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Start counting this interval's batches."""
+        """Start counting this interval's batches, from where the model is."""
         self._batch = -1
+        if self.model is not None and self._step != current_step(self.model):  # it was rolled back
+            self._step = self._bar.n = current_step(self.model)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Move the bar."""
@@ -85,20 +85,6 @@ class Progress(keras.callbacks.Callback):
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
-
-
-class StopOnNonFinite(keras.callbacks.Callback):
-    """Stop at once when a loss is not a number; Keras's own callback looks only at "loss"."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Check every logged value."""
-        for name, value in (logs or {}).items():
-            if not math.isfinite(value):
-                raise UserError(
-                    f"Expected finite losses; received {name}={value} by step "
-                    f"{current_step(self.model)}. Try lower learning rates and another "
-                    "--workdir."
-                )
 
 
 class Curves(keras.callbacks.Callback):
@@ -205,36 +191,6 @@ class SampleGrids(Periodic):
             tf.summary.image("samples", canvas[None])
         self._writer.flush()
         return path
-
-
-class Checkpoints(Periodic):
-    """Save the whole state, both optimizers included.
-
-    Args:
-        manager: of a checkpoint of the model.
-        every: steps between two checkpoints.
-        hold_back: says whether to leave out a checkpoint that is due.
-    """
-
-    def __init__(
-        self,
-        manager: tf.train.CheckpointManager,
-        *,
-        every: int,
-        hold_back: Callable[[], bool] = lambda: False,
-    ):
-        super().__init__(every)
-        self._manager = manager
-        self._hold_back = hold_back
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Save if it is time, and nothing speaks against it."""
-        if not self._hold_back():
-            super().on_epoch_end(epoch, logs)
-
-    def act(self) -> str:
-        """Save now; return the checkpoint's path."""
-        return self._manager.save(checkpoint_number=current_step(self.model))
 
 
 def current_step(gan: keras.Model) -> int:

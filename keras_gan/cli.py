@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags, logging
 
-from keras_gan.interfaces import UserError
+from keras_gan import files
+from keras_gan.interfaces import Stopped, UserError
 
 _PROJECT = pathlib.Path(__file__).parent.parent
 _OWN_FOLDERS = (_PROJECT / "keras_gan", _PROJECT / "pipelines")
@@ -54,7 +55,8 @@ def run(
         pass_on: whether `main` takes what is no flag of its own as a second argument.
 
     Returns:
-        0 on success, 2 on bad input, 130 when interrupted.
+        0 on success, 2 on bad input, 3 when an alarm ended a run, 75 when it was ended from outside
+        and the same command goes on, 130 when interrupted.
     """
     argv = list(sys.argv if argv is None else argv)
     if any(argument in ("-h", "-help", "--help") for argument in argv[1:]):
@@ -73,6 +75,8 @@ def run(
         main(values, *([extra] if pass_on else []))
     except (flags.Error, UserError) as error:
         return _fail(str(error))
+    except Stopped as stopped:
+        return _fail(str(stopped), stopped.exit_code)
     except OSError as error:
         if error.errno not in _USER_ERRNOS:
             raise
@@ -80,7 +84,7 @@ def run(
         return _fail(f"Expected to be able to use {place}; received: {error.strerror}.")
     except Exception as error:
         # TensorFlow and Beam wrap the system's error in their own.
-        if os.strerror(errno.ENOSPC) not in str(error):
+        if not files.is_full(error):
             raise
         return _fail(f"Expected room on the disk; received: {os.strerror(errno.ENOSPC)}.")
     except KeyboardInterrupt:
@@ -150,9 +154,9 @@ def _log_plainly() -> None:
     )
 
 
-def _fail(sentence: str) -> int:
+def _fail(sentence: str, code: int = 2) -> int:
     print("error: " + " ".join(sentence.split()), file=sys.stderr)  # noqa: T201
-    return 2
+    return code
 
 
 def help_text(values: flags.FlagValues, doc: str) -> str:

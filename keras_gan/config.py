@@ -262,7 +262,8 @@ class Recipe:
         ema_decay: decay per step of the generator's moving average; 0 for none.
         epochs: passes over the training images; used when `steps` is 0.
         steps: rounds of d_steps discriminator steps and g_steps generator steps.
-        compute_dtype: "float32", or "bfloat16" for matrix products (weights stay float32).
+        compute_dtype: "float32", or "bfloat16" or "float16" for matrix products (weights and losses
+            stay float32; float16 scales the losses).
         jit_compile: compile the step with XLA.
         seed: of weights, noise, masks and the order of the data.
         log_every: steps between two points of a curve.
@@ -292,7 +293,7 @@ class Recipe:
     ema_decay: float = 0.999
     epochs: int = 50
     steps: int = 0
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    compute_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     jit_compile: bool = False
     seed: int = 0
     log_every: int = 100

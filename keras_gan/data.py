@@ -21,6 +21,7 @@ def train_dataset(
     first_step: int = 0,
     seed: int = 0,
     labels: bool = False,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Read the training split for ever, from any step on.
 
@@ -34,15 +35,25 @@ def train_dataset(
         first_step: steps that were already trained.
         seed: of the order.
         labels: whether to read labels as well.
+        context: which replicas this pipeline feeds, as `distribute_datasets_from_function` tells.
 
     Returns:
-        Batches of float32 images [k * m, H, W, C] in [0, 1], or of pairs with int64 labels.
+        Batches of float32 images [k * m, H, W, C] in [0, 1], or of pairs with int64 labels. For R
+        replicas each batch comes as R parts of [k * m / R, H, W, C]: a replica's part of each of
+        the k steps, so that the images of a step do not depend on how many replicas there are.
 
     Raises:
-        UserError: if the folder is unfinished or has fewer images than a batch.
+        UserError: if the folder is unfinished, has fewer images than a batch, or the batch size is
+            no multiple of the replicas.
     """
     info = records.DatasetInfo.read(root)
     rows = batch_size * d_steps
+    replicas = context.num_replicas_in_sync if context else 1
+    if batch_size % replicas:
+        raise UserError(
+            f"Expected a batch_size that {replicas} replicas can share, counted over all of them; "
+            f"received batch_size={batch_size}. Try {max(1, batch_size // replicas) * replicas}."
+        )
     steps = steps_per_epoch(info, batch_size=batch_size, d_steps=d_steps)
     files = [
         str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == "train"
@@ -69,8 +80,27 @@ def train_dataset(
         return batches.skip(done)
 
     dataset = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max).flat_map(epoch)
+    if context and replicas > 1:
+        dataset = _shares(dataset, context, d_steps)
     dataset = dataset.map(lambda batch: _parse(batch, info, labels))
     return dataset.prefetch(32)
+
+
+def _shares(
+    batches: tf.data.Dataset, context: tf.distribute.InputContext, d_steps: int
+) -> tf.data.Dataset:
+    """Cut each batch, string [k * m], into what this pipeline's replicas get, one after another."""
+    replicas = context.num_replicas_in_sync
+    mine = replicas // context.num_input_pipelines
+    first = mine * context.input_pipeline_id
+
+    def cut(batch: tf.Tensor) -> tf.data.Dataset:
+        parts = tf.reshape(batch, (d_steps, replicas, -1))  # [k, R, m / R]
+        parts = tf.transpose(parts, (1, 0, 2))[first : first + mine]
+        share = len(batch) // replicas
+        return tf.data.Dataset.from_tensor_slices(tf.reshape(parts, (mine, share)))
+
+    return batches.flat_map(cut)
 
 
 def steps_per_epoch(info: records.DatasetInfo, *, batch_size: int, d_steps: int = 1) -> int:

@@ -1,21 +1,25 @@
 """Wiring: from a recipe and a data folder to a trained, exported generator. No algorithms here."""
 
+import contextlib
 import dataclasses
 import json
-import math
 import os
 import pathlib
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterator
 from typing import Any, Literal
 
-import keras
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from keras_gan import (
     callbacks,
+    checkpoints,
     data,
+    distribution,
     export,
+    loop,
     monitors,
     networks,
     optimizers,
@@ -24,13 +28,12 @@ from keras_gan import (
     scales,
 )
 from keras_gan import workdir as workdirs
+from keras_gan.beside import Beside
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
 
-HELD_OUT_EVERY = 5  # log intervals between two estimates of the held-out loss
 SCALE_IMAGES = 10000  # whose average brightness and contrast generated images get
-MAX_STEPS_PER_CALL = 20  # steps that one call of the compiled function may take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,27 +119,39 @@ def train(
     examples: str | os.PathLike[str],
     export_dir: str | os.PathLike[str],
     *,
+    strategy: tf.distribute.Strategy | None = None,
+    keep: int = checkpoints.KEEP,
     on_collapse: Literal["warn", "stop"] = "warn",
+    on_nan: Literal["stop", "rollback"] = "stop",
+    on_full_disk: Literal["go_on", "stop"] = "go_on",
 ) -> Result:
     """Train a recipe, or go on where its work directory stopped, and export the generator.
 
+    Several workers all call it; those that are not the chief write nothing that stays.
+
     Args:
         recipe: the experiment.
-        workdir: checkpoints, logs and samples; made if it is not there.
+        workdir: checkpoints, logs and samples; made if it is not there. Workers share it.
         examples: a finished data folder.
         export_dir: folder of the export's versions.
+        strategy: the devices, from `distribution.make_strategy`; one device if not given.
+        keep: checkpoints to keep: so many of the newest, and the best.
         on_collapse: whether to go on when the generator's samples lose their variety, or to end
             with the last checkpoint before.
+        on_nan: whether to stop at the last good checkpoint when numbers are no longer finite, or to
+            go on from it with other noise.
+        on_full_disk: whether to go on without what cannot be written.
 
     Raises:
         UserError: if the work directory is another recipe's, or the data do not fit.
-        monitors.Collapsed: if it stops, and there never was any variety to go back to.
+        Stopped: if an alarm ends it. `monitors.Collapsed` only if there never was any variety to go
+            back to.
+        Preempted: if it was asked to end (SIGTERM) or lost a worker; the same call goes on.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     workdir = pathlib.Path(workdir)
     info = records.DatasetInfo.read(examples)
-    steps_per_epoch = data.steps_per_epoch(
-        info, batch_size=recipe.batch_size, d_steps=recipe.d_steps
-    )
+    data.steps_per_epoch(info, batch_size=recipe.batch_size, d_steps=recipe.d_steps)
     total = recipe.total_steps(info.counts["train"])
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
@@ -156,8 +171,13 @@ def train(
         )
 
     mean = records.read_statistics(examples)["pixel_mean"]
-    gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
-    if not workdirs.restore(gan, workdir):
+    with strategy.scope():
+        gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
+    chief = distribution.is_chief(strategy)
+    saved = checkpoints.Checkpoints(
+        workdir / "checkpoints", recipe, info.data_hash, keep=keep, writes=chief
+    )
+    if not saved.restore(gan):
         _prepare(gan, recipe, info, examples)
     first = callbacks.current_step(gan)
     if first > total:
@@ -165,104 +185,89 @@ def train(
             f"Expected at least the {first} steps that {workdir} has; received {total}. "
             "Try more --steps or --epochs, or another --workdir."
         )
-    # What fails after training fails before it.
-    pathlib.Path(export_dir).mkdir(parents=True, exist_ok=True)
-    workdirs.claim(workdir, recipe, info, examples)
-    manager = workdirs.checkpoints(gan, workdir)
-    if 0 < first < total:
-        logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
+    _expect_agreement(strategy, first)
 
-    logs = workdir / "logs"
-    split, held_out = _watched_images(info, examples)
-    held_out = gan.as_drawn(held_out)
-    alarm = monitors.CollapseAlarm(
-        held_out, logs, every=recipe.checkpoint_every, stop=on_collapse == "stop"
-    )
-    grids = callbacks.SampleGrids(workdir / "samples", logs, every=recipe.sample_every)
-    checkpoints = callbacks.Checkpoints(
-        manager, every=recipe.checkpoint_every, hold_back=lambda: alarm.suspicious
-    )
-    progress = callbacks.Progress(first, total, steps_per_epoch)
-    hooks: list[keras.callbacks.Callback] = [
-        progress,
-        callbacks.StopOnNonFinite(),
-        callbacks.Curves(logs),
-        grids,
-        alarm,
-        checkpoints,
-    ]
-    if split == "validation":
-        hooks.append(monitors.HeldOut(held_out, logs, every=HELD_OUT_EVERY * recipe.log_every))
-    for hook in hooks:
-        hook.set_model(gan)
-    if 0 < first < total:
-        alarm.act()  # whether what was restored has variety
-    legs = intervals(first, total, recipe.log_every)
-    gan.steps_per_execution = steps_per_call(size for _, size in legs)
-    stopped = ""
-    try:
-        for count, size in legs:
-            dataset = data.train_dataset(
-                examples,
-                batch_size=recipe.batch_size,
-                d_steps=recipe.d_steps,
-                first_step=callbacks.current_step(gan),
-                seed=recipe.seed,
+    with _folders(chief, workdir, pathlib.Path(export_dir)) as (workdir, exports):
+        workdirs.claim(workdir, recipe, info, examples)
+        if 0 < first < total:
+            logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
+        beside = Beside(gan, recipe, info, examples, workdir, saved, stop=on_collapse == "stop")
+        hooks = beside.hooks(stop_if_full=on_full_disk == "stop")
+        for hook in hooks:
+            hook.set_model(gan)
+        if first == 0:
+            beside.saving.act()  # what there is to go back to
+        elif first < total:
+            beside.alarm.act()  # whether what was restored has variety
+
+        def feed(step: int) -> Any:
+            return strategy.distribute_datasets_from_function(
+                lambda context: data.train_dataset(
+                    examples,
+                    batch_size=recipe.batch_size,
+                    d_steps=recipe.d_steps,
+                    first_step=step,
+                    seed=recipe.seed,
+                    context=context,
+                )
             )
-            # What fit calls an epoch is one log interval.
-            gan.fit(
-                dataset,
-                epochs=count,
-                steps_per_epoch=size,
-                shuffle=False,
-                verbose=0,
-                callbacks=hooks,
-            )
-        if first < total:
-            alarm.finish()
-    except monitors.Collapsed as collapsed:
-        stopped = str(collapsed)
-        workdirs.claim(workdir, recipe, info, examples, stopped=stopped)
-        if not (collapsed.was_good and workdirs.restore(gan, workdir)):
-            raise
-    except KeyboardInterrupt:
-        progress.close()
-        if alarm.suspicious:
-            logging.info("Not saved: the samples had lost their variety")
-        elif all(np.isfinite(weight.numpy()).all() for weight in gan.weights):
-            logging.info("Saved as %s; the same command goes on from there", checkpoints.act())
-        raise
-    finally:
-        progress.close()
-    if stopped:
-        logging.warning("%s Back at step %s.", stopped, f"{callbacks.current_step(gan):,}")
-    elif callbacks.current_step(gan) > first:
-        checkpoints.act()
-    else:
-        logging.info("%s is finished at step %s; --epochs or --steps give more", workdir, first)
-    card = {
-        "name": recipe.name,
-        "dataset": info.dataset,
-        "data_hash": info.data_hash,
-        "step": callbacks.current_step(gan),
-        "recipe": json.loads(recipe.to_json()),
-    }
-    return Result(
-        gan=gan,
-        steps=callbacks.current_step(gan),
-        samples=grids.act(),
-        logs=logs,
-        model=_export_once(gan, pathlib.Path(export_dir), card),
-        stopped=stopped,
-    )
+
+        stopped = ""
+        try:
+            with beside.saved_if_ended():
+                every = recipe.log_every
+                loop.train(gan, total, feed, hooks, every=every, checkpoints=saved, on_nan=on_nan)
+                if first < total:
+                    beside.alarm.finish()
+        except monitors.Collapsed as collapsed:
+            stopped = str(collapsed)
+            workdirs.claim(workdir, recipe, info, examples, stopped=stopped)
+            if not (collapsed.was_good and saved.restore(gan)):
+                raise
+            logging.warning("Back at step %s", f"{callbacks.current_step(gan):,}")
+        else:
+            if first < total:
+                beside.saving.act()
+            else:
+                logging.info("%s is finished at step %s; --steps or --epochs add", workdir, first)
+        card = {
+            "name": recipe.name,
+            "dataset": info.dataset,
+            "data_hash": info.data_hash,
+            "step": callbacks.current_step(gan),
+            "recipe": json.loads(recipe.to_json()),
+        }
+        return Result(
+            gan=gan,
+            steps=callbacks.current_step(gan),
+            samples=beside.grids.act(),
+            logs=beside.logs,
+            model=_export_once(gan, exports, card),
+            stopped=stopped,
+        )
 
 
-def _watched_images(
-    info: records.DatasetInfo, examples: str | os.PathLike[str]
-) -> tuple[str, np.ndarray]:
-    """Load the images that monitors compare samples with, and say of which split they are."""
-    split = "validation" if info.counts.get("validation", 0) >= 2 else "train"
-    return split, data.load_split(examples, split, monitors.IMAGES)
+@contextlib.contextmanager
+def _folders(
+    chief: bool, workdir: pathlib.Path, exports: pathlib.Path
+) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
+    """Make the folders to write into; those of a worker that is not the chief are thrown away."""
+    with contextlib.ExitStack() as leaving:
+        if not chief:
+            scratch = pathlib.Path(leaving.enter_context(tempfile.TemporaryDirectory()))
+            workdir, exports = scratch / "run", scratch / "exports"
+        exports.mkdir(parents=True, exist_ok=True)  # what fails after training fails before it
+        yield workdir, exports
+
+
+def _expect_agreement(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Fail on every worker if one of them did not find the checkpoint that others found."""
+    workers = distribution.sum_over_workers(strategy, 1)
+    if distribution.sum_over_workers(strategy, step) != workers * step:
+        raise UserError(
+            f"Expected every worker to go on from the same step; received step={step} here and "
+            "another elsewhere. Try a --workdir that all of them share."
+        )
 
 
 def _prepare(
@@ -288,8 +293,12 @@ def _prepare(
         gan.average.set_weights(gan.generator.get_weights())
 
 
-def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
-    """Load the newest checkpoint of a work directory.
+def load_run(workdir: str | os.PathLike[str], which: str = "newest") -> tuple[GAN, dict[str, Any]]:
+    """Load a checkpoint of a work directory.
+
+    Args:
+        workdir: of a run.
+        which: "newest", "best" (by the Parzen estimate on held-out images), or a step's number.
 
     Returns:
         (model, what `run.json` says).
@@ -305,28 +314,10 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[GAN, dict[str, Any]]:
             f"received {workdir}."
         )
     gan = build(run["recipe"], tuple(run["image_shape"]), train_images=run["train_images"])
-    if not workdirs.restore(gan, workdir):
+    saved = checkpoints.Checkpoints(workdir / "checkpoints", run["recipe"], run["data_hash"])
+    if not saved.restore(gan, which):
         raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
     return gan, run
-
-
-def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:
-    """Cut the steps from `first` to `total` at multiples of `every`: (how many, of what size)."""
-    legs = []
-    head = min(-first % every, total - first)
-    if head > 0:
-        legs.append((1, head))
-        first += head
-    if first < total:
-        count, tail = divmod(total - first, every)
-        legs += [(count, every)] * (count > 0) + [(1, tail)] * (tail > 0)
-    return legs
-
-
-def steps_per_call(sizes: Iterable[int]) -> int:
-    """Choose how many steps one call may take: it must divide every interval."""
-    common = math.gcd(*sizes)
-    return max(n for n in range(1, MAX_STEPS_PER_CALL + 1) if common % n == 0)
 
 
 def _export_once(gan: GAN, directory: pathlib.Path, card: dict[str, Any]) -> pathlib.Path:

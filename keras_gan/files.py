@@ -78,6 +78,22 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
                 time.sleep(0.1)
 
 
+def sync(path: str | os.PathLike[str]) -> None:
+    """Have the disk hold a file, or a folder's list of files, also if the power goes."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether an error, the system's own or wrapped in another, is of a full disk."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return os.strerror(errno.ENOSPC) in str(error)
+
+
 def _delete_abandoned(path: pathlib.Path) -> None:
     """Delete what killed processes left beside `path`; the living hold theirs."""
     for folder in path.parent.glob(f".{glob.escape(path.name)}{PARTIAL}{'[a-z0-9_]' * 8}/"):

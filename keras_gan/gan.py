@@ -76,6 +76,14 @@ class GAN(keras.Model):
             aggregation="only_first_replica",
             name="step",
         )
+        self.retries = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="retries",
+        )
         self.means = {
             name: keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")
         }
@@ -84,6 +92,9 @@ class GAN(keras.Model):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Mark the model built: its networks already are."""
         self.built = True
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Skip what Keras does before `fit` under a strategy; it fails on several workers."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -102,7 +113,8 @@ class GAN(keras.Model):
         """Choose the optimizers and what each network minimises.
 
         Args:
-            d_optimizer: the discriminator's.
+            d_optimizer: the discriminator's. Where layers compute in float16, both are wrapped in a
+                `LossScaleOptimizer`: small gradients would be 0 otherwise.
             g_optimizer: the generator's.
             loss: a name in `losses.LOSSES`, or a pair of functions.
             r1: weight of the R1 penalty on D's gradient at real images; 0 for none.
@@ -113,8 +125,8 @@ class GAN(keras.Model):
             raise ValueError(f"Expected loss to be one of {known}; received {loss=}.")
         # Keras would attach its default optimizer otherwise.
         super().compile(optimizer=None, **kwargs)
-        self.d_optimizer = d_optimizer
-        self.g_optimizer = g_optimizer
+        self.d_optimizer = d_optimizer = self._scaling(d_optimizer)
+        self.g_optimizer = g_optimizer = self._scaling(g_optimizer)
         self._loss = loss
         self.loss_pair = losses.LOSSES[loss] if isinstance(loss, str) else loss
         self.r1 = r1
@@ -146,14 +158,14 @@ class GAN(keras.Model):
             self.discriminator_step(real, index)
         if self.update == "alternating":
             self.discriminator_step(last, len(earlier))
-            self.generator_step(tf.shape(last)[0])
+            self.generator_step(_rows(last))
         else:
             self.simultaneous_step(last, len(earlier))
         for index in range(1, self.g_steps):
-            self.generator_step(tf.shape(last)[0], index)
+            self.generator_step(_rows(last), index)
         self._follow_generator()
         self.step.assign_add(1)
-        return {name: mean.result() for name, mean in self.means.items()}
+        return {name: self._log_value(mean) for name, mean in self.means.items()}
 
     def discriminator_step(self, real: tf.Tensor, index: int = 0) -> None:
         """Ascend D's gradient of log D(x) + log(1 - D(G(z))) on `real` and fresh noise.
@@ -162,16 +174,14 @@ class GAN(keras.Model):
             real: images, float32 [m, H, W, C], as the networks see them.
             index: which of the k steps of this round it is.
         """
-        fake = self._generate(
-            tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index
-        )
+        fake = self._generate(_rows(real), priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
         with tf.GradientTape() as tape:
             real_logits, penalty = self._judge_real(real, index)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
             loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
-            total = self._share(loss + penalty)
+            total = self._share(loss + penalty, self.d_optimizer)
         weights = self.discriminator.trainable_variables
-        self.d_optimizer.apply(tape.gradient(total, weights), weights)
+        self._apply(self.d_optimizer, tape.gradient(total, weights), weights)
         self._log(loss, real_logits, fake_logits)
 
     def generator_step(self, n: Any, index: int = 0) -> None:
@@ -180,33 +190,41 @@ class GAN(keras.Model):
             fake = self._generate(n, priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS, index)
             fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS, index)
             loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
-            total = self._share(loss)
+            total = self._share(loss, self.g_optimizer)
         weights = self.generator.trainable_variables
-        self.g_optimizer.apply(tape.gradient(total, weights), weights)
+        self._apply(self.g_optimizer, tape.gradient(total, weights), weights)
         self.means["g_loss"].update_state(loss)
 
     def simultaneous_step(self, real: tf.Tensor, index: int = 0) -> None:
         """Move both networks from the same point, on the same noise and the same masks."""
         with tf.GradientTape(persistent=True) as tape:
-            fake = self._generate(
-                tf.shape(real)[0], priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index
-            )
+            fake = self._generate(_rows(real), priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
             real_logits, penalty = self._judge_real(real, index)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
             d_loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
             g_loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
-            d_total, g_total = self._share(d_loss + penalty), self._share(g_loss)
+            d_total = self._share(d_loss + penalty, self.d_optimizer)
+            g_total = self._share(g_loss, self.g_optimizer)
         d_gradient = tape.gradient(d_total, self.discriminator.trainable_variables)
         g_gradient = tape.gradient(g_total, self.generator.trainable_variables)
-        self.d_optimizer.apply(d_gradient, self.discriminator.trainable_variables)
-        self.g_optimizer.apply(g_gradient, self.generator.trainable_variables)
+        self._apply(self.d_optimizer, d_gradient, self.discriminator.trainable_variables)
+        self._apply(self.g_optimizer, g_gradient, self.generator.trainable_variables)
         self._log(d_loss, real_logits, fake_logits)
         self.means["g_loss"].update_state(g_loss)
 
     def _generate(self, n: Any, noise: int, masks: int, index: int = 0) -> tf.Tensor:
-        z = self.prior.sample(n, self._key(noise, index))
+        z = self._draw(n, noise, index)
         with priors.masks(self.generator, self._key(masks, index)):
             return self.generator(z, training=True)  # [n, H, W, C]
+
+    def _draw(self, n: Any, stream: int, index: int) -> tf.Tensor:
+        """Draw this replica's part of the step's noise, which any number of replicas share."""
+        key = self._key(stream, index, of_all=True)
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas == 1:
+            return self.prior.sample(n, key)
+        first = tf.distribute.get_replica_context().replica_id_in_sync_group * n
+        return tf.slice(self.prior.sample(n * replicas, key), (first, 0), (n, -1))  # [n, d]
 
     def _judge(self, images: tf.Tensor, stream: int, index: int = 0) -> tf.Tensor:
         with priors.masks(self.discriminator, self._key(stream, index)):
@@ -221,30 +239,66 @@ class GAN(keras.Model):
         )
         return logits, self.r1 / 2 * tf.reduce_mean(norms)
 
-    def _key(self, stream: int, index: int = 0) -> tf.Tensor:
+    def _key(self, stream: int, index: int = 0, of_all: bool = False) -> tf.Tensor:
+        """Make the key of a draw of this replica's own, or of all replicas together."""
         context = tf.distribute.get_replica_context()
-        replica = context.replica_id_in_sync_group if context else 0
+        replica = context.replica_id_in_sync_group if context and not of_all else 0
         steps = max(self.d_steps, self.g_steps)  # of one kind in a round
+        retry = self.retries.value * priors.MAX_REPLICAS
+        replica = tf.cast(replica, tf.int64) + retry
         return priors.key(self.seed, stream, self.step.value * steps + index, replica)
 
-    def _share(self, loss: tf.Tensor) -> tf.Tensor:
+    def _share(self, loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
         """Divide by the number of replicas: optimizers sum gradients over them."""
-        return loss / self.distribute_strategy.num_replicas_in_sync
+        return optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
+
+    def _scaling(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+        networks = (self.generator, self.discriminator)
+        half = any(layer.compute_dtype == "float16" for net in networks for layer in net.layers)
+        if not half or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            return optimizer
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+
+    def _apply(
+        self, optimizer: keras.optimizers.Optimizer, gradients: list[tf.Tensor], weights: list
+    ) -> None:
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if scales and self.distribute_strategy.num_replicas_in_sync > 1:
+            # It skips a step whose gradients overflow, and asks only its own replica's.
+            over = tf.reduce_any([tf.reduce_any(~tf.math.is_finite(g)) for g in gradients])
+            context = tf.distribute.get_replica_context()
+            anywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(over, tf.float32))
+            gradients = [tf.where(anywhere > 0, math.nan, gradient) for gradient in gradients]
+        optimizer.apply(gradients, weights)
 
     def _follow_generator(self) -> None:
         """Move the average towards the generator; initial weights are no part of it."""
-        if self.average is None:
+        average = self.average
+        if average is None:
             return
         # Corrected for its start as Adam's moments are: step t's weights count decay**(now - t).
         step = tf.cast(self.step.value, tf.float32)
         rate = (self.ema_decay - 1.0) / tf.math.expm1(math.log(self.ema_decay) * (step + 1.0))
-        for average, weight in zip(self.average.weights, self.generator.weights, strict=True):
-            average.assign_add(rate * (weight.value - average.value))
+
+        def follow(mean: tf.Variable, weight: tf.Tensor, rate: tf.Tensor) -> None:
+            mean.assign_add(rate * (weight - mean))
+
+        def follow_everywhere(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
+            for mean, weight in zip(average.weights, self.generator.weights, strict=True):
+                strategy.extended.update(mean.value, follow, args=(weight.value, rate))
+
+        # Each replica moves its own copy, without asking the others.
+        tf.distribute.get_replica_context().merge_call(follow_everywhere, args=(rate,))
 
     def _log(self, loss: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
         self.means["d_loss"].update_state(loss)
         self.means["d_real"].update_state(tf.sigmoid(real_logits))
         self.means["d_fake"].update_state(tf.sigmoid(fake_logits))
+
+    def _log_value(self, mean: keras.metrics.Mean) -> tf.Tensor:
+        # Keras takes the mean of logs over replicas; over workers it wants an axis for that.
+        several = isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        return mean.result()[None] if several else mean.result()
 
     # Sampling ----------------------------------------------------------------------------------
 
@@ -369,6 +423,11 @@ class GAN(keras.Model):
         if not isinstance(config["loss"], str):
             config["loss"] = losses.AdversarialLoss(*(deserialize(f) for f in config["loss"]))
         self.compile(**config)
+
+
+def _rows(images: tf.Tensor) -> Any:
+    """Count a batch's rows; a number where it is known, as XLA and TPUs want it."""
+    return images.shape[0] or tf.shape(images)[0]
 
 
 def _copy(network: keras.Model) -> keras.Model:

@@ -9,6 +9,18 @@ class UserError(ValueError):
     """Input that the user can put right: a CLI prints its sentence and exits with code 2."""
 
 
+class Stopped(Exception):  # noqa: N818
+    """A run that ended before its time: a CLI prints its sentence and exits with this code."""
+
+    exit_code = 3
+
+
+class Preempted(Stopped):
+    """A run that was ended from outside; the same command goes on with it."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
 class Sampler(Protocol):
     """Anything that draws images: a live GAN, an exported generator, a client of a server.
 

@@ -25,6 +25,9 @@ import tensorflow as tf
 ) = range(8)
 
 
+MAX_REPLICAS = 2**16
+
+
 def key(seed: int, stream: int, step: Any, replica: Any = 0) -> tf.Tensor:
     """Make the key of a stateless draw; different arguments always give different keys.
 
@@ -32,7 +35,8 @@ def key(seed: int, stream: int, step: Any, replica: Any = 0) -> tf.Tensor:
         seed: the run's seed, in [0, 2**32).
         stream: what the numbers are for, in [0, 2**8).
         step: the number of the step, an int or an int64 scalar.
-        replica: the number of the replica, in [0, 2**16).
+        replica: the number of the replica, in [0, MAX_REPLICAS), plus MAX_REPLICAS for each time
+            that a run was rolled back, up to 127.
 
     Returns:
         int64 [2].

@@ -13,16 +13,15 @@ import dataclasses
 import pathlib
 import sys
 
-from absl import flags
+from absl import flags, logging
 
 from keras_gan import cli, recipes, records
 from keras_gan.config import DEFAULT_VALIDATION, Recipe
-from keras_gan.interfaces import UserError
+from keras_gan.interfaces import Stopped, UserError
 from pipelines import sources
 from pipelines.options import DEFAULT_SIZE, Options
 
 FLAGS = flags.FlagValues()
-EXIT_STOPPED = 3  # an alarm ended the run
 
 
 def _string(name: str, default: str | None, text: str) -> None:
@@ -31,6 +30,10 @@ def _string(name: str, default: str | None, text: str) -> None:
 
 def _integer(name: str, text: str, lower_bound: int = 1) -> None:
     flags.DEFINE_integer(name, None, text, lower_bound=lower_bound, flag_values=FLAGS)
+
+
+def _choice(name: str, values: list[str], text: str) -> None:
+    flags.DEFINE_enum(name, values[0], values, text, flag_values=FLAGS)
 
 
 _string("dataset", None, "TensorFlow Datasets name: mnist, cifar10, ...")
@@ -53,11 +56,52 @@ _string(
     None,
     "Versions of the exported generator (default: saved_models/ and the work directory's name).",
 )
-flags.DEFINE_enum(
+_choice(
     "on_collapse",
-    "warn",
     ["warn", "stop"],
     "When samples lose their variety: go on, or end with the last checkpoint before (exit code 3).",
+)
+_choice(
+    "on_nan",
+    ["stop", "rollback"],
+    "When numbers are no longer finite: end at the last good checkpoint (exit code 3), or go on "
+    "from it with other noise, three times.",
+)
+_choice(
+    "on_full_disk", ["go_on", "stop"], "When the disk is full: go on without, or end (exit code 3)."
+)
+flags.DEFINE_integer(
+    "keep",
+    3,
+    "Checkpoints to keep: so many of the newest, and the best.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+_choice(
+    "strategy",
+    ["auto", "one", "mirrored", "multi_worker", "tpu", "parameter_server"],
+    "Devices: one; mirrored, several of this machine; multi_worker, those of TF_CONFIG; tpu.",
+)
+flags.DEFINE_integer(
+    "replicas",
+    0,
+    "Devices of this machine that train, for mirrored: GPUs, or parts of the CPU (default: every "
+    "GPU).",
+    lower_bound=0,
+    flag_values=FLAGS,
+)
+_string("tpu", "", "The TPU's name or address (default: this machine's).")
+flags.DEFINE_enum(
+    "precision",
+    None,
+    ["float32", "bfloat16", "float16"],
+    "Of matrix products: compute_dtype of the recipe.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool(
+    "deterministic",
+    False,
+    "Use only operations that give the same bits each time; slower on GPUs.",
     flag_values=FLAGS,
 )
 _string("examples", None, "A folder written by pipelines.preprocess; made if not given.")
@@ -123,6 +167,13 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
         recipe = dataclasses.replace(recipe, steps=0, epochs=values.epochs)
     if values.seed is not None:
         recipe = dataclasses.replace(recipe, seed=values.seed)
+    if values.precision:
+        recipe = dataclasses.replace(recipe, compute_dtype=values.precision)
+    if values.deterministic and recipe.jit_compile:
+        raise UserError(
+            "Expected jit_compile=false with --deterministic, which TensorFlow cannot compile; "
+            "received jit_compile=true."
+        )
     return recipe
 
 
@@ -136,34 +187,43 @@ def main(values: flags.FlagValues) -> None:
         cli.expect_writable(folder)
 
     cli.import_tensorflow()
+    from keras_gan import distribution, experiment
     from pipelines import preprocess
 
-    examples = values.examples or preprocess.ensure(
-        dataclasses.replace(
-            options_from(values),
-            dataset=recipe.dataset,
-            validation=recipe.validation,
-            size=recipe.image_size,
-            channels=recipe.image_channels,
-        ),
-        values.examples_root,
-    )
-
-    from keras_gan import experiment, monitors
-
-    try:
-        result = experiment.train(
-            recipe, workdir, examples, export_dir, on_collapse=values.on_collapse
+    strategy = distribution.make_strategy(values.strategy, replicas=values.replicas, tpu=values.tpu)
+    if values.deterministic:
+        distribution.make_deterministic()
+    logging.info(distribution.describe(strategy))
+    with distribution.chief_first(strategy):
+        examples = values.examples or preprocess.ensure(
+            dataclasses.replace(
+                options_from(values),
+                dataset=recipe.dataset,
+                validation=recipe.validation,
+                size=recipe.image_size,
+                channels=recipe.image_channels,
+            ),
+            values.examples_root,
         )
-    except monitors.Collapsed as collapsed:
-        print(f"error: {collapsed} No checkpoint is better.", file=sys.stderr)  # noqa: T201
-        raise SystemExit(EXIT_STOPPED) from None
+    result = experiment.train(
+        recipe,
+        workdir,
+        examples,
+        export_dir,
+        strategy=strategy,
+        keep=values.keep,
+        on_collapse=values.on_collapse,
+        on_nan=values.on_nan,
+        on_full_disk=values.on_full_disk,
+    )
+    if not distribution.is_chief(strategy):
+        return
     version = pathlib.Path(result.model)
     print(f"Samples: {result.samples}")  # noqa: T201
     print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
     print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
     if result.stopped:
-        raise SystemExit(EXIT_STOPPED)
+        raise Stopped(f"{result.stopped} What is exported is the last checkpoint before.")
 
 
 def run() -> int:

@@ -10,26 +10,10 @@ import tensorflow as tf
 
 from keras_gan import files, records
 from keras_gan.config import Recipe
-from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
 from keras_gan.overrides import differences
 
 RUN_FILE = "run.json"
-
-
-def checkpoints(gan: GAN, workdir: pathlib.Path) -> tf.train.CheckpointManager:
-    """Manage the checkpoints of a work directory: the three newest of the whole model."""
-    return tf.train.CheckpointManager(
-        tf.train.Checkpoint(gan=gan), str(workdir / "checkpoints"), max_to_keep=3
-    )
-
-
-def restore(gan: GAN, workdir: pathlib.Path) -> bool:
-    """Load the newest checkpoint into a model; False if there is none."""
-    newest = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
-    if newest:
-        tf.train.Checkpoint(gan=gan).restore(newest).assert_consumed()
-    return bool(newest)
 
 
 def read_run(workdir: pathlib.Path) -> dict[str, Any] | None:

@@ -7,34 +7,11 @@ import pytest
 from keras_gan import callbacks, experiment, export, records
 from keras_gan.config import Optimizer
 from keras_gan.gan import GAN
-from keras_gan.interfaces import UserError
+from keras_gan.interfaces import Stopped, UserError
 from tests.conformance.cases import CASES
 from tests.conftest import write_examples
 
 RECIPE = dataclasses.replace(CASES["no_average"], steps=7, log_every=3)
-
-
-@pytest.mark.parametrize(
-    ("first", "total", "every", "expected"),
-    [
-        (0, 10, 5, [(2, 5)]),
-        (0, 11, 5, [(2, 5), (1, 1)]),
-        (3, 11, 5, [(1, 2), (1, 5), (1, 1)]),
-        (0, 3, 5, [(1, 3)]),
-        (4, 5, 5, [(1, 1)]),
-        (5, 5, 5, []),
-        (9, 5, 5, []),
-    ],
-)
-def test_intervals(first, total, every, expected):
-    assert experiment.intervals(first, total, every) == expected
-
-
-def test_steps_per_call_divides_every_interval():
-    assert experiment.steps_per_call([100, 100]) == 20
-    assert experiment.steps_per_call([100, 30]) == 10
-    assert experiment.steps_per_call([7]) == 7
-    assert experiment.steps_per_call([100, 37]) == 1
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +113,7 @@ def test_an_interrupted_run_is_saved_unless_it_diverged(examples, tmp_path, monk
         experiment.train(RECIPE, tmp_path / "w", examples, tmp_path / "e")
     monkeypatch.undo()
     if diverged:
-        with pytest.raises(UserError, match="received none yet"):
-            experiment.load_run(tmp_path / "w")
+        assert int(experiment.load_run(tmp_path / "w")[0].step.numpy()) == 0
     else:
         assert int(experiment.load_run(tmp_path / "w")[0].step.numpy()) == 5
 
@@ -172,7 +148,7 @@ def test_divergence_stops_with_a_sentence(examples, tmp_path):
     wild = dataclasses.replace(
         RECIPE, d_optimizer=Optimizer("momentum", 1e38), g_optimizer=Optimizer("momentum", 1e38)
     )
-    with pytest.raises(UserError, match=r"Expected finite losses; received \w+=nan"):
+    with pytest.raises(Stopped, match=r"finite numbers; received .*nan.* first, at step \d+"):
         experiment.train(wild, tmp_path / "w", examples, tmp_path / "e")
     assert not export.versions(tmp_path / "e")
 

@@ -40,12 +40,13 @@ def build_networks(
         output: the generator's last activation, "sigmoid" or "linear".
         pixel_mean: the training images' mean, [H, W, C] in [0, 1]; a sigmoid starts from it.
         seed: of the initial weights.
-        dtype: "float32", or "bfloat16" for the hidden layers' arithmetic; weights stay float32.
+        dtype: "float32", or "bfloat16" or "float16" for the hidden layers' arithmetic; weights stay
+            float32.
 
     Returns:
         (generator, discriminator), built.
     """
-    policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
+    policy = dtype if dtype == "float32" else f"mixed_{dtype}"
     generator, discriminator = _BUILDERS[type(options)](
         options,
         latent=latent,

@@ -1,0 +1,212 @@
+"""Where training runs: one device, several of this machine, several machines, or a TPU."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+from absl import logging
+
+from keras_gan.interfaces import UserError
+
+NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu", "parameter_server")
+
+MAX_STEPS_PER_CALL = 20  # of the compiled function, that come back with one value of each log
+
+# How a lost worker looks to those that wait for it.
+LOST_WORKER = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+
+
+def make_strategy(
+    name: str = "auto", *, replicas: int = 0, tpu: str = ""
+) -> tf.distribute.Strategy:
+    """Choose the devices; call it before anything else asks TensorFlow for one.
+
+    Args:
+        name: "one" device; "mirrored" on this machine's GPUs, or on its CPU cut into `replicas`;
+            "multi_worker" on the machines that the environment variable TF_CONFIG lists; "tpu"; or
+            "auto" for what there is.
+        replicas: devices of this machine to use; 0 for every GPU.
+        tpu: the TPU's name or address; empty for this machine's.
+
+    Raises:
+        UserError: if there is no such strategy, or not what it needs.
+    """
+    if name not in NAMES:
+        raise UserError(f"Expected a strategy of {', '.join(NAMES)}; received {name!r}.")
+    if name == "parameter_server":
+        raise UserError(
+            "Expected a strategy that Keras 3 can train with; received parameter_server, which it "
+            "does not support (keras issue 18624). Try multi_worker."
+        )
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    workers = _workers()
+    if name == "auto":
+        name = (
+            "multi_worker"
+            if workers > 1
+            else "tpu"
+            if tpu or tf.config.list_physical_devices("TPU")
+            else "mirrored"
+            if replicas > 1 or (len(gpus) > 1 and replicas != 1)
+            else "one"
+        )
+    if replicas and name != "mirrored" and not (name == "one" and replicas == 1):
+        raise UserError(
+            f"Expected --replicas with --strategy=mirrored; received strategy={name}. Try without."
+        )
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = _devices(gpus, replicas)
+        # On a CPU, TensorFlow's default would keep a step from being run in a loop, too.
+        across = None if gpus else tf.distribute.ReductionToOneDevice()
+        return tf.distribute.MirroredStrategy(devices, cross_device_ops=across)
+    if name == "tpu":
+        return _tpu_strategy(tpu)
+    if workers < 2:
+        raise UserError(
+            "Expected the environment variable TF_CONFIG to list several workers for "
+            f"--strategy=multi_worker; received TF_CONFIG={os.environ.get('TF_CONFIG', '')!r}. Try "
+            "the example in docs/training.md."
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _workers() -> int:
+    """Count the workers of TF_CONFIG, and check what it says of this one."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return 0
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        kind, index = task["type"], int(task["index"])
+        if not 0 <= index < len(cluster[kind]) or not set(cluster) <= {"chief", "worker"}:
+            raise ValueError(f"no task {kind} {index} among the chief and the workers")
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            'Expected TF_CONFIG like {"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
+            f'"task": {{"type": "worker", "index": 0}}}}; received {text!r} ({error}).'
+        ) from error
+    return sum(len(addresses) for addresses in cluster.values())
+
+
+def _devices(gpus: list, replicas: int) -> list[str]:
+    if gpus:
+        if replicas > len(gpus):
+            raise UserError(f"Expected at most the {len(gpus)} GPUs here; received {replicas=}.")
+        return [f"GPU:{index}" for index in range(replicas or len(gpus))]
+    cpu, replicas = tf.config.list_physical_devices("CPU")[0], replicas or 1
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
+        )
+    except RuntimeError:  # TensorFlow has begun: what there is must do
+        if len(tf.config.list_logical_devices("CPU")) < replicas:
+            raise
+    return [f"CPU:{index}" for index in range(replicas)]
+
+
+def _tpu_strategy(name: str) -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "local")
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        received = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"Expected a TPU for --strategy=tpu; received tpu={name!r}: {received}. Try a TPU VM "
+            "with the tensorflow-tpu package (docs/training.md), or another --strategy."
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def make_deterministic() -> None:
+    """Have TensorFlow use only operations that give the same bits each time; call it early."""
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(0)  # what draws without a key would be refused
+    logging.info(
+        "Deterministic operations only: free on a CPU, where runs repeat without it, too "
+        "(docs/training.md); slower on GPUs"
+    )
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """Say in one line which devices train."""
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    if strategy.num_replicas_in_sync == 1 and not several_workers(strategy):
+        return f"Training on one {kind}"
+    devices = ", ".join(device.split("device:")[-1] for device in strategy.extended.worker_devices)
+    text = f"Training on {strategy.num_replicas_in_sync} replicas; here on {devices}"
+    if several_workers(strategy):
+        resolver = strategy.cluster_resolver
+        text += f", as {resolver.task_type} {resolver.task_id}"
+        text += " (the chief)" if is_chief(strategy) else ""
+    return text
+
+
+def max_steps_per_call(strategy: tf.distribute.Strategy) -> int:
+    """Say how many steps one call of the compiled function may take.
+
+    Collective operations, by which GPUs and workers add up gradients, ask for a number at each call
+    of the function that they are in. TensorFlow does not give it to a function in a loop.
+    """
+    gpus = isinstance(strategy, tf.distribute.MirroredStrategy) and any(
+        "GPU" in device for device in strategy.extended.worker_devices
+    )
+    return 1 if gpus or several_workers(strategy) else MAX_STEPS_PER_CALL
+
+
+def several_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Say whether other processes train the same model."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Say whether this process is the one that writes."""
+    if not several_workers(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    if "chief" in resolver.cluster_spec().jobs:
+        return resolver.task_type == "chief"
+    return resolver.task_id == 0
+
+
+def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
+    """Add up one number of each process; all of them must ask at the same point.
+
+    Args:
+        strategy: of the run.
+        value: this process's.
+    """
+    if not several_workers(strategy):
+        return value
+    here = strategy.num_replicas_in_sync // _workers()
+    total = strategy.run(
+        lambda: tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, tf.constant(value, tf.int64)
+        )
+    )
+    return int(strategy.experimental_local_results(total)[0]) // here
+
+
+@contextlib.contextmanager
+def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Let the chief go through alone, then the other workers, who find what it made."""
+    if not is_chief(strategy):
+        logging.info("Waiting for the chief")
+        sum_over_workers(strategy, 0)
+    yield
+    if is_chief(strategy):
+        sum_over_workers(strategy, 0)

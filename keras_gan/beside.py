@@ -101,7 +101,7 @@ class Beside:
                 raise
             raise Preempted(
                 "Another worker was lost. The same command, on every worker, goes on from the last "
-                f"checkpoint. ({' '.join(str(error).split())[:200]})"
+                f"checkpoint. ({' '.join(str(error).split())[-200:]})"
             ) from error
         finally:
             self._progress.close()

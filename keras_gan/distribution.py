@@ -123,7 +123,7 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "local")
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
         received = " ".join(str(error).split())[:200]
         raise UserError(
             f"Expected a TPU for --strategy=tpu; received tpu={name!r}: {received}. Try a TPU VM "

@@ -151,8 +151,8 @@ class WhileThereIsRoom(keras.callbacks.Callback):
                 if not files.is_full(error):
                     raise
                 text = (
-                    f"No room on the disk: {type(hook).__name__} of step "
-                    f"{current_step(self.model):,} was not written."
+                    f"No room on the disk for what {type(hook).__name__} writes at step "
+                    f"{current_step(self.model):,}."
                 )
                 if self._stop:
                     raise Stopped(

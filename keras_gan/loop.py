@@ -57,10 +57,11 @@ def train(
             tries = tries + 1 if good.step == origin else 1
             origin = good.step
             if on_nan == "stop" or tries > MAX_ROLLBACKS:
-                again = f" {MAX_ROLLBACKS} times in a row" if tries > MAX_ROLLBACKS else ""
+                tried = tries > MAX_ROLLBACKS
                 raise Stopped(
-                    f"{text} The run ended there{again}. Try lower learning rates and another "
-                    "--workdir" + ("." if again else ", or --on_nan=rollback.")
+                    f"{text} {f'Other noise did not help {MAX_ROLLBACKS} times. ' if tried else ''}"
+                    "Try lower learning rates and another --workdir"
+                    f"{'.' if tried else ', or --on_nan=rollback.'}"
                 ) from None
             gan.retries.assign_add(1)
             logging.warning("%s Going on from there with other noise (try %s)", text, tries)

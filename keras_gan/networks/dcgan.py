@@ -1,6 +1,9 @@
 """A convolutional pair after Radford et al. 2015 (DCGAN), sized to any image."""
 
+import functools
+
 import keras
+import tensorflow as tf
 from keras import layers
 
 from keras_gan.config import DCGAN
@@ -27,6 +30,14 @@ def build(
     filters = [options.filters * 2**level for level in range(len(sizes) - 1)]
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
 
+    # Replicas share the statistics of the whole batch; one alone keeps the faster kernel.
+    normalization = functools.partial(
+        layers.BatchNormalization,
+        momentum=0.9,
+        synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1,
+        dtype=dtype,
+    )
+
     def normal() -> keras.initializers.Initializer:
         return keras.initializers.RandomNormal(stddev=0.02, seed=next(seeds))
 
@@ -38,7 +49,7 @@ def build(
     )
     h = layers.Reshape((top, left, widest), dtype=dtype)(h)
     for level in reversed(range(len(filters))):
-        h = layers.BatchNormalization(momentum=0.9, dtype=dtype)(h)
+        h = normalization()(h)
         h = layers.ReLU(dtype=dtype)(h)
         h = layers.Conv2DTranspose(
             filters[level],
@@ -53,7 +64,7 @@ def build(
         top, left = sizes[level]
         if any(extra):
             h = layers.Cropping2D(((0, extra[0]), (0, extra[1])), dtype=dtype)(h)
-    h = layers.BatchNormalization(momentum=0.9, dtype=dtype)(h)
+    h = normalization()(h)
     h = layers.ReLU(dtype=dtype)(h)
     images = layers.Conv2D(
         channels,

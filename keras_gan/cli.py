@@ -21,6 +21,11 @@ from keras_gan.interfaces import Stopped, UserError
 _PROJECT = pathlib.Path(__file__).parent.parent
 _OWN_FOLDERS = (_PROJECT / "keras_gan", _PROJECT / "pipelines")
 
+CHECKPOINT_HELP = (
+    "Of a work directory: newest, best (by the Parzen estimate on held-out images that training "
+    "logs), or a step."
+)
+
 # The operating system's refusals that a user can do something about.
 _USER_ERRNOS = {
     errno.EACCES,

@@ -23,6 +23,7 @@ from keras_gan.interfaces import Sampler, UserError
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_values=FLAGS)
+flags.DEFINE_string("checkpoint", "newest", cli.CHECKPOINT_HELP, flag_values=FLAGS)
 flags.DEFINE_bool(
     "live", False, "Of a work directory, judge the live weights too.", flag_values=FLAGS
 )
@@ -100,7 +101,11 @@ def main(values: flags.FlagValues) -> None:
     from keras_gan.metrics import parzen
 
     subject = evaluation.load_subject(
-        values.model, values.workdir, values.examples, values.examples_root
+        values.model,
+        values.workdir,
+        values.examples,
+        values.examples_root,
+        checkpoint=values.checkpoint,
     )
     examples, gan = subject.examples, subject.gan
     samplers: dict[str, Sampler] = {"generator": subject.sampler}

@@ -30,7 +30,11 @@ class Subject(NamedTuple):
 
 
 def load_subject(
-    model: str | None, workdir: str | None, examples: str | None, examples_root: str
+    model: str | None,
+    workdir: str | None,
+    examples: str | None,
+    examples_root: str,
+    checkpoint: str = "newest",
 ) -> Subject:
     """Load an export, or a training run, and find the data that it was trained on.
 
@@ -39,6 +43,7 @@ def load_subject(
         workdir: a run's work directory, if no model is given.
         examples: the data folder; None looks for it.
         examples_root: where an export's data are looked for.
+        checkpoint: of the run: "newest", "best", or a step's number.
 
     Raises:
         UserError: if one of these is not there.
@@ -51,7 +56,7 @@ def load_subject(
         prior = exported.card.get("recipe", {}).get("prior", "")
         folder = pathlib.Path(examples or records.find(examples_root, trained_on))
     else:
-        gan, run = experiment.load_run(str(workdir))
+        gan, run = experiment.load_run(str(workdir), checkpoint)
         sampler, trained_on, prior = gan, run["data_hash"], run["recipe"].prior
         folder = pathlib.Path(examples or run["examples"])
     info = records.DatasetInfo.read(folder)

@@ -68,13 +68,19 @@ class NonFinite(Stopped):
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Stop at once when a loss is not a number; Keras's own callback looks only at "loss"."""
+    """Stop at once when a loss is not finite; Keras's own callback looks only at "loss"."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Check every logged value: means since the interval began keep what came once."""
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 raise NonFinite(f"{name}={float(value)}", current_step(self.model))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Check the weights: a maximum, as in maxout, may hide what is not a number."""
+        bad = non_finite_weight(self.model)
+        if bad:
+            raise NonFinite(bad, current_step(self.model))
 
 
 class StopOnSignal(keras.callbacks.Callback):

@@ -17,6 +17,7 @@ from keras_gan.interfaces import Sampler, UserError
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_values=FLAGS)
+flags.DEFINE_string("checkpoint", "newest", cli.CHECKPOINT_HELP, flag_values=FLAGS)
 flags.DEFINE_integer(
     "n", 64, "How many images.", lower_bound=1, upper_bound=10**6, flag_values=FLAGS
 )
@@ -26,15 +27,15 @@ flags.DEFINE_integer(
 flags.DEFINE_string("out", "samples.png", "A .png or .npz file.", flag_values=FLAGS)
 
 
-def load(model: str | None, workdir: str | None) -> Sampler:
-    """Load what --model or --workdir names."""
+def load(model: str | None, workdir: str | None, checkpoint: str) -> Sampler:
+    """Load what --model, or --workdir and --checkpoint, name."""
     if model is not None:
         from keras_gan.export import load_sampler
 
         return load_sampler(model)
     from keras_gan.experiment import load_run
 
-    return load_run(str(workdir))[0]
+    return load_run(str(workdir), checkpoint)[0]
 
 
 def main(values: flags.FlagValues) -> None:
@@ -47,7 +48,8 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(f"Expected --out to end in .png or .npz; received --out={values.out}.")
     cli.expect_writable(out.parent)
     cli.import_tensorflow()
-    drawn = images.to_uint8(load(values.model, values.workdir).sample(values.n, seed=values.seed))
+    sampler = load(values.model, values.workdir, values.checkpoint)
+    drawn = images.to_uint8(sampler.sample(values.n, seed=values.seed))
     if out.suffix == ".png":
         images.write_png(out, images.grid(drawn))
     else:

@@ -57,6 +57,9 @@ CASES = {
         BASE, network=NETWORKS["maxout_mlp"], ema_decay=0.0, g_steps=3, d_steps=2
     ),
     "bfloat16": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], compute_dtype="bfloat16"),
+    "float16": dataclasses.replace(
+        BASE, network=NETWORKS["maxout_mlp"], compute_dtype="float16", update="alternating"
+    ),
     "spherical": dataclasses.replace(
         BASE,
         prior="spherical",

@@ -1,0 +1,82 @@
+"""What TPUs ask of the step, as far as a machine without one can tell: XLA compiles it, whole."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gan import experiment, priors
+from keras_gan.config import Optimizer
+from tests.conformance.cases import CASES
+
+ROWS = 16  # d_steps of 2 times 8
+DROPOUTS = ("dropout", "input_dropout", "hidden_dropout")
+
+
+class Waves(priors.Prior):
+    """No random numbers: XLA makes others of the same key than TensorFlow's kernels do."""
+
+    def sample(self, n, draw):
+        places = tf.reshape(tf.range(n * self.dimension, dtype=tf.float32), (n, self.dimension))
+        return tf.sin(places + tf.cast(draw[1] % 100, tf.float32))
+
+
+def trained(case, jit_compile):
+    recipe = CASES[case]
+    # Momentum: Adam's first steps turn a rounding error into a step of full size.
+    optimizer = Optimizer("momentum", 0.1)
+    off = {key: 0.0 for key in DROPOUTS if hasattr(recipe.network, key)}
+    recipe = dataclasses.replace(
+        recipe,
+        d_optimizer=optimizer,
+        g_optimizer=optimizer,
+        network=dataclasses.replace(recipe.network, **off),
+    )
+    gan = experiment.build(recipe, (8, 8, 1), train_images=240)
+    gan.prior = Waves(recipe.latent)
+    start = gan.get_weights()
+    step = tf.function(
+        gan.train_step,
+        jit_compile=jit_compile,
+        input_signature=[tf.TensorSpec((ROWS, 8, 8, 1))],
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        step(rng.random((ROWS, 8, 8, 1), np.float32))
+    moved = max(np.abs(a - b).max() for a, b in zip(start, gan.get_weights(), strict=True))
+    assert moved > 1e-3
+    return gan, step.get_concrete_function().graph
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "maxout_mlp-non_saturating",  # simultaneous
+        "maxout_conv-non_saturating",  # alternating, on contrast-normalised images
+        "dcgan-minimax",  # with batch normalisation
+    ],
+)
+def test_the_step_compiles_whole_and_does_the_same(case):
+    compiled, graph = trained(case, jit_compile=True)
+    plain, _ = trained(case, jit_compile=False)
+    assert int(compiled.step.numpy()) == 3
+    for a, b in zip(compiled.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-5)
+    operations = _all_operations(graph)
+    assert not [op.name for op in operations if "PyFunc" in op.type or op.type == "Print"]
+    loose = [
+        op.name
+        for op in operations
+        for output in op.outputs
+        if output.dtype not in (tf.resource, tf.variant) and not output.shape.is_fully_defined()
+    ]
+    assert not loose
+
+
+def _all_operations(graph):
+    """List a graph's operations and those of the functions that it calls."""
+    operations = list(graph.get_operations())
+    for function in getattr(graph, "_functions", {}).values():
+        operations += list(getattr(getattr(function, "graph", None), "get_operations", list)())
+    return operations

@@ -1,0 +1,11 @@
+"""A few of the kills of `benchmarks.kill_resume`; that prints fifty."""
+
+from benchmarks import kill_resume
+
+
+def test_killed_runs_end_as_if_they_had_not_been(examples):
+    found = kill_resume.measure("alternating", str(examples), steps=300, kills=3, seed=2)
+    assert found["start"] + found["training"] + found["write"] == 3
+    assert found["training"] + found["write"] > 0
+    assert found["differing"] == 0
+    assert found["total"] > 100_000

@@ -28,7 +28,7 @@ def main(values: flags.FlagValues) -> None:
     cli.import_tensorflow()
     import keras
 
-    from keras_gan import beside, callbacks, experiment, guards
+    from keras_gan import beside, callbacks, experiment
     from pipelines import preprocess
     from pipelines.options import Options
 
@@ -67,17 +67,13 @@ def main(values: flags.FlagValues) -> None:
                 clock.update(begin=now, first=step)
             clock.update(end=now, last=step)
 
-    plain = beside.Beside.hooks
+    plain = beside.Beside.__init__
 
-    def timed(self: beside.Beside, **options: Any) -> list[keras.callbacks.Callback]:
-        hooks = []
-        for hook in plain(self, **options):
-            if isinstance(hook, guards.WhileThereIsRoom):
-                hook._hooks = [Timed(inner) for inner in hook._hooks]
-                hooks.append(hook)
-            else:
-                hooks.append(Timed(hook))
-        return [*hooks, Clock()]
+    def timed(self: beside.Beside, *args: Any, **options: Any) -> None:
+        plain(self, *args, **options)
+        self._room._hooks = [Timed(hook) for hook in self._room._hooks]
+        others = [hook for hook in self.hooks if hook is not self._room]
+        self.hooks = [*(Timed(hook) for hook in others), self._room, Clock()]
 
     recipe = recipes.get_recipe(values.recipe, None)
     recipe = dataclasses.replace(recipe, steps=values.steps)
@@ -85,7 +81,7 @@ def main(values: flags.FlagValues) -> None:
         examples = values.examples or preprocess.ensure(
             Options(recipe.dataset, recipe.validation), folder
         )
-        beside.Beside.hooks = timed  # type: ignore[method-assign]
+        beside.Beside.__init__ = timed  # type: ignore[method-assign]
         root = pathlib.Path(folder)
         experiment.train(recipe, root / "run", examples, root / "export")
         size = max((root / "run" / "checkpoints").glob("step-*/state.data*")).stat().st_size

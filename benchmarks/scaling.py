@@ -3,7 +3,8 @@
     python -m benchmarks.scaling [--recipe=mnist] [--steps=600] [--examples=data/mnist-...]
 
 Two cores either way: one process with both, one process with two replicas, two processes with a
-core each that exchange gradients. The global batch is the same. Medians over the intervals that
+core each that exchange gradients; beside them one core alone, deterministic operations and
+bfloat16. The global batch is the same. Medians over the intervals that
 TensorBoard has, without the first, in which TensorFlow compiles; lowest to highest.
 """
 
@@ -98,8 +99,10 @@ def main(values: flags.FlagValues) -> None:
                 (command("workers"), {core}, task(index)) for index, core in enumerate(cores)
             ],
             "1 process, 1 core": [(command("core"), {cores[0]}, "")],
+            "2 cores, --deterministic": [(command("same", "--deterministic"), both, "")],
+            "2 cores, bfloat16": [(command("half", "--precision=bfloat16"), both, "")],
         }
-        names = dict(zip(variants, ("one", "two", "workers", "core"), strict=True))
+        names = dict(zip(variants, ("one", "two", "workers", "core", "same", "half"), strict=True))
         print(f"{'variant':<26}{'steps/s, median':>16}   lowest to highest")
         for variant, processes in variants.items():
             started = [start(*process) for process in processes]

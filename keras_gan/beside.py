@@ -1,4 +1,4 @@
-"""What happens beside the training of a run: curves, grids, alarms, checkpoints, ends."""
+"""The hooks of a run, wired: curves, grids, monitors, checkpoints, and what ends it."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from keras_gan import callbacks, checkpoints, data, distribution, guards, monitors, records
+from keras_gan import callbacks, checkpoints, data, distribution, files, guards, monitors, records
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Preempted
@@ -27,7 +27,8 @@ class Beside:
         examples: their folder.
         workdir: what is written goes below it.
         saved: the run's checkpoints.
-        stop: whether the collapse alarm ends the run.
+        stop_if_collapsed: whether the collapse alarm ends the run.
+        stop_if_full: whether a full disk does.
     """
 
     def __init__(
@@ -39,23 +40,25 @@ class Beside:
         workdir: pathlib.Path,
         saved: checkpoints.Checkpoints,
         *,
-        stop: bool,
+        stop_if_collapsed: bool,
+        stop_if_full: bool,
     ):
-        self._gan, self._recipe = gan, recipe
+        self._gan, self._saved = gan, saved
         self._several = distribution.several_workers(gan.distribute_strategy)
         self.logs = workdir / "logs"
-        self._split, held_out = _watched_images(info, examples)
-        self._held_out = gan.as_drawn(held_out)
+        split, held_out = _watched_images(info, examples)
+        held_out = gan.as_drawn(held_out)
         every = recipe.checkpoint_every
-        self.alarm = monitors.CollapseAlarm(self._held_out, self.logs, every=every, stop=stop)
+        self.alarm = monitors.CollapseAlarm(
+            held_out, self.logs, every=every, stop=stop_if_collapsed
+        )
         self.grids = callbacks.SampleGrids(
             workdir / "samples", self.logs, every=recipe.sample_every
         )
-        self._likelihood = monitors.Likelihood(self._held_out, self._split, self.logs, every=every)
-        self.saving = guards.Checkpoints(
-            saved.save,
+        self._likelihood = monitors.Likelihood(held_out, split, self.logs, every=every)
+        self._saving = guards.SaveCheckpoints(
+            lambda: saved.save(gan, self._likelihood.latest(), self.alarm.state),
             every=every,
-            metrics=self._likelihood.latest,
             hold_back=lambda: self.alarm.suspicious,
         )
         self._signal = guards.StopOnSignal(
@@ -68,19 +71,41 @@ class Beside:
             info.counts["train"] // recipe.images_per_step,
         )
 
-    def hooks(self, *, stop_if_full: bool) -> list[keras.callbacks.Callback]:
-        """List them in the order in which they act."""
         writing = [callbacks.Curves(self.logs), self.grids, self.alarm]
-        if self._split == "validation":
-            every = HELD_OUT_EVERY * self._recipe.log_every
-            writing.append(monitors.HeldOut(self._held_out, self.logs, every=every))
-        writing += [self._likelihood, self.saving]
-        return [
+        if split == "validation":
+            rarely = HELD_OUT_EVERY * recipe.log_every
+            writing.append(monitors.HeldOut(held_out, self.logs, every=rarely))
+        self._room = guards.WhileThereIsRoom(
+            [*writing, self._likelihood, self._saving], stop=stop_if_full
+        )
+        self.hooks: list[keras.callbacks.Callback] = [
             self._progress,
             guards.StopOnNonFinite(),
-            guards.WhileThereIsRoom(writing, stop=stop_if_full),
+            self._room,
             self._signal,
         ]
+        for hook in self.hooks:
+            hook.set_model(gan)
+
+    def restore(self) -> checkpoints.Checkpoint | None:
+        """Go back to the last good checkpoint, on every worker."""
+        found = self._saved.restore(self._gan)
+        if found:
+            self.alarm.state = found.card().get("alarm", {})
+        distribution.expect_agreement(
+            self._gan.distribute_strategy, callbacks.current_step(self._gan)
+        )
+        return found
+
+    def save(self) -> pathlib.Path | None:
+        """Save now, if there is room; return where."""
+        return self._room.attempt("SaveCheckpoints", self._saving.act)
+
+    def finish(self) -> None:
+        """Do at the last step what is due there."""
+        if not self._likelihood.latest():
+            self._room.attempt("Likelihood", self._likelihood.act)
+        self.save()
 
     @contextlib.contextmanager
     def saved_if_ended(self) -> Iterator[None]:
@@ -93,16 +118,9 @@ class Beside:
             raise Preempted(f"{preempted}. {self._save_if_good()}.") from None
         except KeyboardInterrupt:
             self._progress.close()
-            if not self._several:  # saving takes all of them
+            if not self._several:  # the others do not know of it
                 logging.info(self._save_if_good())
             raise
-        except distribution.LOST_WORKER as error:
-            if not self._several:
-                raise
-            raise Preempted(
-                "Another worker was lost. The same command, on every worker, goes on from the last "
-                f"checkpoint. ({' '.join(str(error).split())[-200:]})"
-            ) from error
         finally:
             self._progress.close()
 
@@ -110,9 +128,12 @@ class Beside:
         if self.alarm.suspicious:
             return "Not saved: the samples had lost their variety"
         try:
-            return f"Saved as {self.saving.act()}; the same command goes on from there"
-        except guards.NonFinite as error:
-            return f"Not saved: {error}"
+            saved = self._saving.act()
+        except Exception as error:
+            if not isinstance(error, guards.NonFinite) and not files.is_full(error):
+                raise
+            return f"Not saved: {' '.join(str(error).split())[:200]}"
+        return f"Saved as {saved}; the same command goes on from there"
 
 
 def _watched_images(

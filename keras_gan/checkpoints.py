@@ -1,12 +1,12 @@
 """Checkpoints: the whole state of a run, written beside and renamed, checked before it is used."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import re
 import shutil
-import tempfile
 from typing import Any
 
 import keras
@@ -37,7 +37,11 @@ class Checkpoint:
     step: int
 
     def card(self) -> dict[str, Any]:
-        """Read what the checkpoint says of itself; `ValueError` if there is nothing to read."""
+        """Read what the checkpoint says of itself.
+
+        Raises:
+            ValueError: if there is nothing to read.
+        """
         try:
             return dict(json.loads((self.path / CARD).read_text()))
         except OSError as error:
@@ -54,7 +58,7 @@ class Checkpoints:
         recipe: whose they must be.
         data_hash: of the data that they must have been trained on.
         keep: how many of the newest to keep.
-        writes: whether this process writes them; the others of several workers only take part.
+        writes: whether this process writes them; of several workers, only the chief does.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Checkpoints:
         self.folder = pathlib.Path(folder)
         self._recipe, self._data_hash = recipe, data_hash
         self._keep, self._writes = keep, writes
+        self._refused: set[pathlib.Path] = set()
 
     def all(self) -> list[Checkpoint]:
         """List what there is, newest first, whole or not."""
@@ -94,6 +99,8 @@ class Checkpoints:
             data_hash = card["data_hash"]
         except ValueError as error:
             return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
         except (KeyError, TypeError, AttributeError):
             return f"has a {CARD} that cannot be read"
         if data_hash != self._data_hash:
@@ -104,32 +111,41 @@ class Checkpoints:
                 return f"is another recipe's: {key} is {theirs!r} there, {ours!r} here"
         return ""
 
-    def save(self, gan: GAN, metrics: dict[str, float] | None = None) -> pathlib.Path:
+    def save(
+        self,
+        gan: GAN,
+        metrics: dict[str, float] | None = None,
+        alarm: dict[str, int] | None = None,
+    ) -> pathlib.Path:
         """Write the whole state as it is now; both optimizers, the average and the step.
 
         Args:
             gan: the compiled model.
             metrics: what is known of it; `BEST_BY` decides which one is kept as the best.
+            alarm: the state of the collapse alarm.
 
         Returns:
             The checkpoint's folder.
+
+        Raises:
+            OSError: if it cannot be written; what there was is kept. TensorFlow may raise another.
         """
         state = tf.train.Checkpoint(gan=gan)
         step = int(gan.step.numpy())
         target = Checkpoint(self.folder / f"step-{step:07d}", step)
-        if not self._writes:  # but reading what replicas share takes all of them
-            with tempfile.TemporaryDirectory() as scratch:
-                state.write(str(pathlib.Path(scratch) / STATE))
+        if not self._writes:
             return target.path
         if target.path.exists():
             if not self.problem(target):
                 return target.path
             shutil.rmtree(target.path)
+        self._refused.discard(target.path)
         with files.new_folder(target.path) as temporary:
             state.write(str(temporary / STATE))
             card = {
                 "step": step,
                 "metrics": metrics or {},
+                "alarm": alarm or {},
                 "recipe": json.loads(self._recipe.to_json()),
                 "data_hash": self._data_hash,
                 "versions": {
@@ -146,18 +162,18 @@ class Checkpoints:
             for file in temporary.iterdir():
                 files.sync(file)
         files.sync(self.folder)
-        self._prune()
+        self._prune(target)
         return target.path
 
-    def best(self) -> Checkpoint | None:
-        """Return the one with the highest metric, whole or not; None if none has any."""
+    def by_metric(self) -> list[Checkpoint]:
+        """List those that have a metric, the best first, without those found to be unusable."""
         scored = []
         for checkpoint in self.all():
-            try:
-                scored.append((checkpoint.card()["metrics"][BEST_BY], checkpoint.step, checkpoint))
-            except (ValueError, KeyError, TypeError):
-                continue
-        return max(scored, key=lambda entry: entry[:2])[2] if scored else None
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if checkpoint.path not in self._refused:
+                    value = float(checkpoint.card()["metrics"][BEST_BY])
+                    scored.append((-value, -checkpoint.step, checkpoint))
+        return [checkpoint for _, _, checkpoint in sorted(scored, key=lambda entry: entry[:2])]
 
     def restore(self, gan: GAN, which: str = "newest") -> Checkpoint | None:
         """Load a state; what cannot be used is named in the log and passed over.
@@ -178,6 +194,7 @@ class Checkpoints:
             problem = self.problem(checkpoint) or _load(gan, checkpoint)
             if not problem:
                 return checkpoint
+            self._refused.add(checkpoint.path)
             problems.append(f"{checkpoint.path.name} {problem}")
             logging.warning("Skipping the checkpoint %s, which %s", checkpoint.path, problem)
         if problems:
@@ -192,13 +209,12 @@ class Checkpoints:
         if which == "newest" or not everything:
             return everything
         if which == "best":
-            chosen = self.best()
-            if chosen is None:
+            if not self.by_metric():
                 raise UserError(
                     f"Expected a checkpoint with a metric in {self.folder}; received none. Try "
                     "the newest one."
                 )
-            return [chosen]
+            return self.by_metric()
         chosen = next((one for one in everything if str(one.step) == which), None)
         if chosen is None:
             steps = ", ".join(str(one.step) for one in reversed(everything))
@@ -207,15 +223,17 @@ class Checkpoints:
             )
         return [chosen]
 
-    def _prune(self) -> None:
-        whole = [checkpoint for checkpoint in self.all() if (checkpoint.path / CARD).is_file()]
-        best = self.best()
-        for checkpoint in whole[self._keep :]:
-            if best is None or checkpoint.step != best.step:
-                (checkpoint.path / CARD).unlink()  # first: what is half deleted is no checkpoint
-        for checkpoint in self.all():
-            if not (checkpoint.path / CARD).is_file():
+    def _prune(self, written: Checkpoint) -> None:
+        """Delete what is neither new nor the best, and what killed processes left."""
+        usable = [one for one in self.all() if one.path not in self._refused]
+        kept = {written, *usable[: self._keep], *self.by_metric()[:1]}
+        for checkpoint in usable:
+            if checkpoint not in kept:
+                # First: what is half deleted is no checkpoint.
+                (checkpoint.path / CARD).unlink(missing_ok=True)
                 shutil.rmtree(checkpoint.path, ignore_errors=True)
+        for left in self.folder.glob(".step-*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _load(gan: GAN, checkpoint: Checkpoint) -> str:

@@ -49,11 +49,7 @@ def train_dataset(
     info = records.DatasetInfo.read(root)
     rows = batch_size * d_steps
     replicas = context.num_replicas_in_sync if context else 1
-    if batch_size % replicas:
-        raise UserError(
-            f"Expected a batch_size that {replicas} replicas can share, counted over all of them; "
-            f"received batch_size={batch_size}. Try {max(1, batch_size // replicas) * replicas}."
-        )
+    expect_shares(batch_size, replicas)
     steps = steps_per_epoch(info, batch_size=batch_size, d_steps=d_steps)
     files = [
         str(pathlib.Path(root) / shard.name) for shard in info.shards if shard.split == "train"
@@ -116,6 +112,19 @@ def steps_per_epoch(info: records.DatasetInfo, *, batch_size: int, d_steps: int 
             f"{info.dataset}; received batch_size={batch_size}, d_steps={d_steps}."
         )
     return count // rows
+
+
+def expect_shares(batch_size: int, replicas: int) -> None:
+    """Fail if replicas cannot share a batch equally.
+
+    Raises:
+        UserError: with a batch size that they can.
+    """
+    if batch_size % replicas:
+        raise UserError(
+            f"Expected a batch_size that {replicas} replicas can share, counted over all of them; "
+            f"received batch_size={batch_size}. Try {max(1, batch_size // replicas) * replicas}."
+        )
 
 
 def load_split(root: str | os.PathLike[str], split: str, limit: int | None = None) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 from absl import logging
 
-from keras_gan.interfaces import UserError
+from keras_gan.interfaces import Preempted, UserError
 
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu", "parameter_server")
 
@@ -19,8 +19,6 @@ LOST_WORKER = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
 
@@ -37,6 +35,9 @@ def make_strategy(
         replicas: devices of this machine to use; 0 for every GPU.
         tpu: the TPU's name or address; empty for this machine's.
 
+    Returns:
+        What `experiment.train` takes; its scope is not entered.
+
     Raises:
         UserError: if there is no such strategy, or not what it needs.
     """
@@ -50,7 +51,8 @@ def make_strategy(
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    workers = _workers()
+    workers = _workers() if name in ("auto", "multi_worker") else 0
+    asked = name
     if name == "auto":
         name = (
             "multi_worker"
@@ -63,7 +65,8 @@ def make_strategy(
         )
     if replicas and name != "mirrored" and not (name == "one" and replicas == 1):
         raise UserError(
-            f"Expected --replicas with --strategy=mirrored; received strategy={name}. Try without."
+            f"Expected --replicas with --strategy=mirrored; received --strategy={asked}, which is "
+            f"{name} here. Try without --replicas."
         )
     if name == "one":
         return tf.distribute.get_strategy()
@@ -92,8 +95,10 @@ def _workers() -> int:
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
         kind, index = task["type"], int(task["index"])
-        if not 0 <= index < len(cluster[kind]) or not set(cluster) <= {"chief", "worker"}:
-            raise ValueError(f"no task {kind} {index} among the chief and the workers")
+        if not set(cluster) <= {"chief", "worker"}:
+            raise ValueError(f"jobs {', '.join(cluster)}; only chief and worker train here")
+        if not 0 <= index < len(cluster[kind]):
+            raise ValueError(f"there is no {kind} {index}")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             'Expected TF_CONFIG like {"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
@@ -189,6 +194,9 @@ def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
     Args:
         strategy: of the run.
         value: this process's.
+
+    Returns:
+        The sum, the same on all of them.
     """
     if not several_workers(strategy):
         return value
@@ -202,6 +210,24 @@ def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
 
 
 @contextlib.contextmanager
+def others_may_be_lost(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Say in words that another worker was lost, when that is what an error means.
+
+    Raises:
+        Preempted: the same command, on every worker, goes on.
+    """
+    try:
+        yield
+    except LOST_WORKER as error:
+        if not several_workers(strategy):
+            raise
+        raise Preempted(
+            "Another worker was lost, or ended before. The same command, on every worker, goes on "
+            f"from the last checkpoint. ({' '.join(str(error).split())[-200:]})"
+        ) from error
+
+
+@contextlib.contextmanager
 def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Let the chief go through alone, then the other workers, who find what it made."""
     if not is_chief(strategy):
@@ -210,3 +236,17 @@ def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
     yield
     if is_chief(strategy):
         sum_over_workers(strategy, 0)
+
+
+def expect_agreement(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Fail on every worker if one of them did not find the checkpoint that others found.
+
+    Raises:
+        UserError: if the steps that they are at differ.
+    """
+    workers = sum_over_workers(strategy, 1)
+    if sum_over_workers(strategy, step) != workers * step:
+        raise UserError(
+            f"Expected every worker to go on from the same step; received step={step} here and "
+            "another elsewhere. Try a --workdir that all of them share."
+        )

@@ -152,6 +152,8 @@ def train(
     workdir = pathlib.Path(workdir)
     info = records.DatasetInfo.read(examples)
     data.steps_per_epoch(info, batch_size=recipe.batch_size, d_steps=recipe.d_steps)
+    data.expect_shares(recipe.batch_size, strategy.num_replicas_in_sync)
+    _expect_compilable(recipe, strategy)
     total = recipe.total_steps(info.counts["train"])
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
@@ -177,7 +179,8 @@ def train(
     saved = checkpoints.Checkpoints(
         workdir / "checkpoints", recipe, info.data_hash, keep=keep, writes=chief
     )
-    if not saved.restore(gan):
+    restored = saved.restore(gan)
+    if not restored:
         _prepare(gan, recipe, info, examples)
     first = callbacks.current_step(gan)
     if first > total:
@@ -185,20 +188,26 @@ def train(
             f"Expected at least the {first} steps that {workdir} has; received {total}. "
             "Try more --steps or --epochs, or another --workdir."
         )
-    _expect_agreement(strategy, first)
+    distribution.expect_agreement(strategy, first)
 
     with _folders(chief, workdir, pathlib.Path(export_dir)) as (workdir, exports):
         workdirs.claim(workdir, recipe, info, examples)
         if 0 < first < total:
             logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
-        beside = Beside(gan, recipe, info, examples, workdir, saved, stop=on_collapse == "stop")
-        hooks = beside.hooks(stop_if_full=on_full_disk == "stop")
-        for hook in hooks:
-            hook.set_model(gan)
-        if first == 0:
-            beside.saving.act()  # what there is to go back to
-        elif first < total:
-            beside.alarm.act()  # whether what was restored has variety
+        beside = Beside(
+            gan,
+            recipe,
+            info,
+            examples,
+            workdir,
+            saved,
+            stop_if_collapsed=on_collapse == "stop",
+            stop_if_full=on_full_disk == "stop",
+        )
+        if restored:
+            beside.alarm.state = restored.card().get("alarm", {})
+        else:
+            beside.save()  # what there is to go back to
 
         def feed(step: int) -> Any:
             return strategy.distribute_datasets_from_function(
@@ -215,21 +224,26 @@ def train(
         stopped = ""
         try:
             with beside.saved_if_ended():
-                every = recipe.log_every
-                loop.train(gan, total, feed, hooks, every=every, checkpoints=saved, on_nan=on_nan)
+                loop.train(
+                    gan,
+                    total,
+                    feed,
+                    beside.hooks,
+                    every=recipe.log_every,
+                    restore=beside.restore,
+                    on_nan=on_nan,
+                )
                 if first < total:
                     beside.alarm.finish()
+                    beside.finish()
+                else:
+                    logging.info("%s is finished at step %s; --steps adds", workdir, first)
         except monitors.Collapsed as collapsed:
             stopped = str(collapsed)
             workdirs.claim(workdir, recipe, info, examples, stopped=stopped)
-            if not (collapsed.was_good and saved.restore(gan)):
+            if not (collapsed.was_good and beside.restore()):
                 raise
             logging.warning("Back at step %s", f"{callbacks.current_step(gan):,}")
-        else:
-            if first < total:
-                beside.saving.act()
-            else:
-                logging.info("%s is finished at step %s; --steps or --epochs add", workdir, first)
         card = {
             "name": recipe.name,
             "dataset": info.dataset,
@@ -260,13 +274,13 @@ def _folders(
         yield workdir, exports
 
 
-def _expect_agreement(strategy: tf.distribute.Strategy, step: int) -> None:
-    """Fail on every worker if one of them did not find the checkpoint that others found."""
-    workers = distribution.sum_over_workers(strategy, 1)
-    if distribution.sum_over_workers(strategy, step) != workers * step:
+def _expect_compilable(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
+    """Refuse XLA where TensorFlow cannot compile a step for several replicas."""
+    tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    if recipe.jit_compile and strategy.num_replicas_in_sync > 1 and not tpu:
         raise UserError(
-            f"Expected every worker to go on from the same step; received step={step} here and "
-            "another elsewhere. Try a --workdir that all of them share."
+            "Expected jit_compile=false with several replicas, whose variables XLA cannot reach; "
+            "received jit_compile=true. Try --strategy=one, or without it."
         )
 
 

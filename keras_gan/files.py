@@ -91,7 +91,7 @@ def is_full(error: BaseException) -> bool:
     """Say whether an error, the system's own or wrapped in another, is of a full disk."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return os.strerror(errno.ENOSPC) in str(error)
+    return any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
 def _delete_abandoned(path: pathlib.Path) -> None:

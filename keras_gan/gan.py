@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import losses, priors
+from keras_gan import losses, priors, replicas
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -125,8 +125,9 @@ class GAN(keras.Model):
             raise ValueError(f"Expected loss to be one of {known}; received {loss=}.")
         # Keras would attach its default optimizer otherwise.
         super().compile(optimizer=None, **kwargs)
-        self.d_optimizer = d_optimizer = self._scaling(d_optimizer)
-        self.g_optimizer = g_optimizer = self._scaling(g_optimizer)
+        networks = (self.generator, self.discriminator)
+        self.d_optimizer = d_optimizer = replicas.scaling(d_optimizer, networks)
+        self.g_optimizer = g_optimizer = replicas.scaling(g_optimizer, networks)
         self._loss = loss
         self.loss_pair = losses.LOSSES[loss] if isinstance(loss, str) else loss
         self.r1 = r1
@@ -158,14 +159,14 @@ class GAN(keras.Model):
             self.discriminator_step(real, index)
         if self.update == "alternating":
             self.discriminator_step(last, len(earlier))
-            self.generator_step(_rows(last))
+            self.generator_step(replicas.rows(last))
         else:
             self.simultaneous_step(last, len(earlier))
         for index in range(1, self.g_steps):
-            self.generator_step(_rows(last), index)
+            self.generator_step(replicas.rows(last), index)
         self._follow_generator()
         self.step.assign_add(1)
-        return {name: self._log_value(mean) for name, mean in self.means.items()}
+        return {name: replicas.log_value(mean) for name, mean in self.means.items()}
 
     def discriminator_step(self, real: tf.Tensor, index: int = 0) -> None:
         """Ascend D's gradient of log D(x) + log(1 - D(G(z))) on `real` and fresh noise.
@@ -174,14 +175,15 @@ class GAN(keras.Model):
             real: images, float32 [m, H, W, C], as the networks see them.
             index: which of the k steps of this round it is.
         """
-        fake = self._generate(_rows(real), priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
+        n = replicas.rows(real)
+        fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
         with tf.GradientTape() as tape:
             real_logits, penalty = self._judge_real(real, index)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
             loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
-            total = self._share(loss + penalty, self.d_optimizer)
+            total = replicas.share(loss + penalty, self.d_optimizer)
         weights = self.discriminator.trainable_variables
-        self._apply(self.d_optimizer, tape.gradient(total, weights), weights)
+        replicas.apply(self.d_optimizer, tape.gradient(total, weights), weights)
         self._log(loss, real_logits, fake_logits)
 
     def generator_step(self, n: Any, index: int = 0) -> None:
@@ -190,41 +192,33 @@ class GAN(keras.Model):
             fake = self._generate(n, priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS, index)
             fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS, index)
             loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
-            total = self._share(loss, self.g_optimizer)
+            total = replicas.share(loss, self.g_optimizer)
         weights = self.generator.trainable_variables
-        self._apply(self.g_optimizer, tape.gradient(total, weights), weights)
+        replicas.apply(self.g_optimizer, tape.gradient(total, weights), weights)
         self.means["g_loss"].update_state(loss)
 
     def simultaneous_step(self, real: tf.Tensor, index: int = 0) -> None:
         """Move both networks from the same point, on the same noise and the same masks."""
+        n = replicas.rows(real)
         with tf.GradientTape(persistent=True) as tape:
-            fake = self._generate(_rows(real), priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
+            fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
             real_logits, penalty = self._judge_real(real, index)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
             d_loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
             g_loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
-            d_total = self._share(d_loss + penalty, self.d_optimizer)
-            g_total = self._share(g_loss, self.g_optimizer)
+            d_total = replicas.share(d_loss + penalty, self.d_optimizer)
+            g_total = replicas.share(g_loss, self.g_optimizer)
         d_gradient = tape.gradient(d_total, self.discriminator.trainable_variables)
         g_gradient = tape.gradient(g_total, self.generator.trainable_variables)
-        self._apply(self.d_optimizer, d_gradient, self.discriminator.trainable_variables)
-        self._apply(self.g_optimizer, g_gradient, self.generator.trainable_variables)
+        replicas.apply(self.d_optimizer, d_gradient, self.discriminator.trainable_variables)
+        replicas.apply(self.g_optimizer, g_gradient, self.generator.trainable_variables)
         self._log(d_loss, real_logits, fake_logits)
         self.means["g_loss"].update_state(g_loss)
 
     def _generate(self, n: Any, noise: int, masks: int, index: int = 0) -> tf.Tensor:
-        z = self._draw(n, noise, index)
+        z = replicas.draw(self.prior, n, self._key(noise, index, of_all=True))
         with priors.masks(self.generator, self._key(masks, index)):
             return self.generator(z, training=True)  # [n, H, W, C]
-
-    def _draw(self, n: Any, stream: int, index: int) -> tf.Tensor:
-        """Draw this replica's part of the step's noise, which any number of replicas share."""
-        key = self._key(stream, index, of_all=True)
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas == 1:
-            return self.prior.sample(n, key)
-        first = tf.distribute.get_replica_context().replica_id_in_sync_group * n
-        return tf.slice(self.prior.sample(n * replicas, key), (first, 0), (n, -1))  # [n, d]
 
     def _judge(self, images: tf.Tensor, stream: int, index: int = 0) -> tf.Tensor:
         with priors.masks(self.discriminator, self._key(stream, index)):
@@ -241,64 +235,24 @@ class GAN(keras.Model):
 
     def _key(self, stream: int, index: int = 0, of_all: bool = False) -> tf.Tensor:
         """Make the key of a draw of this replica's own, or of all replicas together."""
-        context = tf.distribute.get_replica_context()
-        replica = context.replica_id_in_sync_group if context and not of_all else 0
         steps = max(self.d_steps, self.g_steps)  # of one kind in a round
-        retry = self.retries.value * priors.MAX_REPLICAS
-        replica = tf.cast(replica, tf.int64) + retry
+        retry = self.retries.value % priors.MAX_RETRIES * priors.MAX_REPLICAS
+        replica = tf.cast(0 if of_all else replicas.own(), tf.int64) + retry
         return priors.key(self.seed, stream, self.step.value * steps + index, replica)
-
-    def _share(self, loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
-        """Divide by the number of replicas: optimizers sum gradients over them."""
-        return optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
-
-    def _scaling(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-        networks = (self.generator, self.discriminator)
-        half = any(layer.compute_dtype == "float16" for net in networks for layer in net.layers)
-        if not half or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            return optimizer
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-
-    def _apply(
-        self, optimizer: keras.optimizers.Optimizer, gradients: list[tf.Tensor], weights: list
-    ) -> None:
-        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        if scales and self.distribute_strategy.num_replicas_in_sync > 1:
-            # It skips a step whose gradients overflow, and asks only its own replica's.
-            over = tf.reduce_any([tf.reduce_any(~tf.math.is_finite(g)) for g in gradients])
-            context = tf.distribute.get_replica_context()
-            anywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(over, tf.float32))
-            gradients = [tf.where(anywhere > 0, math.nan, gradient) for gradient in gradients]
-        optimizer.apply(gradients, weights)
 
     def _follow_generator(self) -> None:
         """Move the average towards the generator; initial weights are no part of it."""
-        average = self.average
-        if average is None:
+        if self.average is None:
             return
         # Corrected for its start as Adam's moments are: step t's weights count decay**(now - t).
         step = tf.cast(self.step.value, tf.float32)
         rate = (self.ema_decay - 1.0) / tf.math.expm1(math.log(self.ema_decay) * (step + 1.0))
-
-        def follow(mean: tf.Variable, weight: tf.Tensor, rate: tf.Tensor) -> None:
-            mean.assign_add(rate * (weight - mean))
-
-        def follow_everywhere(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
-            for mean, weight in zip(average.weights, self.generator.weights, strict=True):
-                strategy.extended.update(mean.value, follow, args=(weight.value, rate))
-
-        # Each replica moves its own copy, without asking the others.
-        tf.distribute.get_replica_context().merge_call(follow_everywhere, args=(rate,))
+        replicas.follow(self.average, self.generator, rate)
 
     def _log(self, loss: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
         self.means["d_loss"].update_state(loss)
         self.means["d_real"].update_state(tf.sigmoid(real_logits))
         self.means["d_fake"].update_state(tf.sigmoid(fake_logits))
-
-    def _log_value(self, mean: keras.metrics.Mean) -> tf.Tensor:
-        # Keras takes the mean of logs over replicas; over workers it wants an axis for that.
-        several = isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        return mean.result()[None] if several else mean.result()
 
     # Sampling ----------------------------------------------------------------------------------
 
@@ -423,11 +377,6 @@ class GAN(keras.Model):
         if not isinstance(config["loss"], str):
             config["loss"] = losses.AdversarialLoss(*(deserialize(f) for f in config["loss"]))
         self.compile(**config)
-
-
-def _rows(images: tf.Tensor) -> Any:
-    """Count a batch's rows; a number where it is known, as XLA and TPUs want it."""
-    return images.shape[0] or tf.shape(images)[0]
 
 
 def _copy(network: keras.Model) -> keras.Model:

@@ -1,6 +1,7 @@
 """What keeps a run from being lost: checkpoints, and what is done when something goes wrong."""
 
 import contextlib
+import functools
 import math
 import pathlib
 import signal
@@ -18,27 +19,24 @@ from keras_gan.callbacks import Periodic, current_step
 from keras_gan.interfaces import Preempted, Stopped
 
 
-class Checkpoints(Periodic):
+class SaveCheckpoints(Periodic):
     """Save the whole state, both optimizers included.
 
     Args:
-        save: writes the model with these metrics; returns where.
+        save: writes the model; returns where.
         every: steps between two checkpoints.
-        metrics: says what is known of the model.
         hold_back: says whether to leave out a checkpoint that is due.
     """
 
     def __init__(
         self,
-        save: Callable[[keras.Model, dict[str, float]], pathlib.Path],
+        save: Callable[[], pathlib.Path],
         *,
         every: int,
-        metrics: Callable[[], dict[str, float]] = dict,
         hold_back: Callable[[], bool] = lambda: False,
     ):
         super().__init__(every)
         self._save = save
-        self._metrics = metrics
         self._hold_back = hold_back
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -47,11 +45,15 @@ class Checkpoints(Periodic):
             super().on_epoch_end(epoch, logs)
 
     def act(self) -> pathlib.Path:
-        """Save now, if all weights are finite; return the checkpoint's folder."""
+        """Save now; return the checkpoint's folder.
+
+        Raises:
+            NonFinite: if a weight is not finite.
+        """
         bad = non_finite_weight(self.model)
         if bad:
             raise NonFinite(bad, current_step(self.model))
-        return self._save(self.model, self._metrics())
+        return self._save()
 
 
 class NonFinite(Stopped):
@@ -107,20 +109,20 @@ class StopOnSignal(keras.callbacks.Callback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGTERM, ask)
+        before = signal.signal(signal.SIGTERM, ask) or signal.SIG_DFL
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Stop if asked."""
-        if self.asked and not self._several:
+        """Stop if asked, unless the interval ends here: what is due then is done first."""
+        if self.asked and not self._several and batch + 1 != (self.params or {}).get("steps"):
             raise Preempted("Asked to stop (SIGTERM)")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Stop if any worker was asked."""
-        if self._several and self._over_workers(int(self.asked)):
+        """Stop if this worker, or any other, was asked."""
+        if self._over_workers(int(self.asked)):
             raise Preempted("Asked to stop (SIGTERM)")
 
 
@@ -135,7 +137,7 @@ class WhileThereIsRoom(keras.callbacks.Callback):
     def __init__(self, hooks: list[keras.callbacks.Callback], *, stop: bool = False):
         super().__init__()
         self._hooks, self._stop = hooks, stop
-        self._warned: set[int] = set()
+        self._warned: set[str] = set()
 
     def set_model(self, model: keras.Model) -> None:
         """Tell every hook."""
@@ -150,33 +152,53 @@ class WhileThereIsRoom(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Let every hook write, or say what was not written."""
-        for index, hook in enumerate(self._hooks):
-            try:
-                hook.on_epoch_end(epoch, logs)
-            except Exception as error:
-                if not files.is_full(error):
-                    raise
-                text = (
-                    f"No room on the disk for what {type(hook).__name__} writes at step "
-                    f"{current_step(self.model):,}."
-                )
-                if self._stop:
-                    raise Stopped(
-                        f"{text} The last good checkpoint is kept. Make room; the same command "
-                        "goes on from it."
-                    ) from error
-                if index not in self._warned:
-                    logging.warning("%s What was written before is kept; going on", text)
-                self._warned.add(index)
-            else:
-                self._warned.discard(index)
+        for hook in self._hooks:
+            write = functools.partial(hook.on_epoch_end, epoch, logs)
+            self.attempt(type(hook).__name__, write)
+
+    def attempt(self, name: str, write: Callable[[], Any]) -> Any:
+        """Call what writes; where the disk is full, say so once and return None, or stop.
+
+        Args:
+            name: of what writes.
+            write: what to call.
+
+        Raises:
+            Stopped: if a full disk shall end the run.
+        """
+        try:
+            written = write()
+        except Exception as error:
+            if not files.is_full(error):
+                raise
+            text = f"No room on the disk for what {name} writes at step "
+            text += f"{current_step(self.model):,}."
+            if self._stop:
+                raise Stopped(
+                    f"{text} The last good checkpoint is kept. Make room; the same command goes on "
+                    "from it."
+                ) from error
+            if name not in self._warned:
+                logging.warning("%s What was written before is kept; going on", text)
+            self._warned.add(name)
+            return None
+        self._warned.discard(name)
+        return written
 
 
 def non_finite_weight(gan: keras.Model) -> str:
-    """Name the first weight of D, G or its average that is not finite; empty if there is none."""
-    for network in filter(None, (gan.discriminator, gan.generator, gan.average)):
-        for weight in network.weights:
-            if not bool(tf.reduce_all(tf.math.is_finite(weight.value))):
-                kind = "nan" if np.isnan(weight.numpy()).any() else "inf"
-                return f"{kind} in the {network.name}'s {weight.path}"
+    """Name the first weight or moment that is not finite; empty if there is none."""
+    groups = {
+        "the discriminator's": gan.discriminator.weights,
+        "the generator's": gan.generator.weights,
+        "D's optimizer's": gan.d_optimizer.variables,
+        "G's optimizer's": gan.g_optimizer.variables,
+        "the average's": gan.average.weights if gan.average else [],
+    }
+    for whose, variables in groups.items():
+        for variable in variables:
+            value = variable.value
+            if value.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(value))):
+                kind = "nan" if np.isnan(variable.numpy()).any() else "inf"
+                return f"{kind} in {whose} {variable.path}"
     return ""

@@ -8,7 +8,7 @@ import keras
 from absl import logging
 
 from keras_gan.callbacks import current_step
-from keras_gan.checkpoints import Checkpoints
+from keras_gan.checkpoints import Checkpoint
 from keras_gan.distribution import max_steps_per_call
 from keras_gan.gan import GAN
 from keras_gan.guards import NonFinite, non_finite_weight
@@ -26,7 +26,7 @@ def train(
     hooks: list[keras.callbacks.Callback],
     *,
     every: int,
-    checkpoints: Checkpoints,
+    restore: Callable[[], Checkpoint | None],
     on_nan: Literal["stop", "rollback"] = "stop",
 ) -> None:
     """Train up to a step, from where the model is.
@@ -37,7 +37,7 @@ def train(
         feed: makes the data set that starts at a step.
         hooks: what happens beside; what `fit` calls an epoch is one interval.
         every: the length of an interval, in steps.
-        checkpoints: what to go back to when something is not finite.
+        restore: loads what to go back to when something is not finite.
         on_nan: whether to stop there, or to go on from it with other noise, a few times.
 
     Raises:
@@ -49,11 +49,13 @@ def train(
             _play(gan, total, feed, hooks, every)
             return
         except NonFinite as found:
-            good = checkpoints.restore(gan)
+            noise = int(gan.retries.numpy())  # which the checkpoint does not know of yet
+            good = restore()
             if good is None:
                 raise
+            gan.retries.assign(noise)
             text = f"{_first_bad(gan, feed, found)} Back at step {good.step:,}."
-            checkpoints.restore(gan)
+            restore()
             tries = tries + 1 if good.step == origin else 1
             origin = good.step
             if on_nan == "stop" or tries > MAX_ROLLBACKS:
@@ -63,7 +65,7 @@ def train(
                     "Try lower learning rates and another --workdir"
                     f"{'.' if tried else ', or --on_nan=rollback.'}"
                 ) from None
-            gan.retries.assign_add(1)
+            gan.retries.assign(noise + 1)
             logging.warning("%s Going on from there with other noise (try %s)", text, tries)
 
 
@@ -85,7 +87,11 @@ def _play(
 
 
 def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:
-    """Cut the steps from `first` to `total` at multiples of `every`: (how many, of what size)."""
+    """Cut the steps from `first` to `total` at multiples of `every`.
+
+    Returns:
+        One pair for each call of `fit`: how many intervals, of how many steps.
+    """
     legs = []
     head = min(-first % every, total - first)
     if head > 0:
@@ -113,7 +119,6 @@ def _first_bad(gan: GAN, feed: Feed, found: NonFinite) -> str:
     """Play again from a good checkpoint, step by step, and name what first was not finite."""
     first = current_step(gan)
     logging.warning("%s Playing again from step %s to find the first", found, f"{first:,}")
-    steps = gan.steps_per_execution
     _set_steps_per_call(gan, 1)
     inspector = _Inspector()
     gan.fit(
@@ -124,7 +129,6 @@ def _first_bad(gan: GAN, feed: Feed, found: NonFinite) -> str:
         verbose=0,
         callbacks=[inspector],
     )
-    _set_steps_per_call(gan, steps)
     return inspector.text or f"{found} It did not happen again when played a second time."
 
 

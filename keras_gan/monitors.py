@@ -141,6 +141,16 @@ class CollapseAlarm(Monitor):
         """Whether variety was lost at the last look, so that an older checkpoint is better."""
         return self._stop and self._was_good and self._bad_looks > 0
 
+    @property
+    def state(self) -> dict[str, int]:
+        """What it remembers of earlier looks, for a checkpoint."""
+        return {"bad_looks": self._bad_looks, "was_good": int(self._was_good)}
+
+    @state.setter
+    def state(self, state: dict[str, int]) -> None:
+        self._bad_looks = state.get("bad_looks", 0)
+        self._was_good = bool(state.get("was_good", 0))
+
     def act(self) -> diversity.Diversity:
         """Look now."""
         step = current_step(self.model)

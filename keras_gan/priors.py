@@ -25,7 +25,7 @@ import tensorflow as tf
 ) = range(8)
 
 
-MAX_REPLICAS = 2**16
+MAX_REPLICAS, MAX_RETRIES = 2**16, 2**7
 
 
 def key(seed: int, stream: int, step: Any, replica: Any = 0) -> tf.Tensor:
@@ -36,7 +36,7 @@ def key(seed: int, stream: int, step: Any, replica: Any = 0) -> tf.Tensor:
         stream: what the numbers are for, in [0, 2**8).
         step: the number of the step, an int or an int64 scalar.
         replica: the number of the replica, in [0, MAX_REPLICAS), plus MAX_REPLICAS for each time
-            that a run was rolled back, up to 127.
+            that a run was rolled back, below MAX_RETRIES.
 
     Returns:
         int64 [2].

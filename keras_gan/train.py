@@ -194,28 +194,29 @@ def main(values: flags.FlagValues) -> None:
     if values.deterministic:
         distribution.make_deterministic()
     logging.info(distribution.describe(strategy))
-    with distribution.chief_first(strategy):
-        examples = values.examples or preprocess.ensure(
-            dataclasses.replace(
-                options_from(values),
-                dataset=recipe.dataset,
-                validation=recipe.validation,
-                size=recipe.image_size,
-                channels=recipe.image_channels,
-            ),
-            values.examples_root,
+    with distribution.others_may_be_lost(strategy):
+        with distribution.chief_first(strategy):
+            examples = values.examples or preprocess.ensure(
+                dataclasses.replace(
+                    options_from(values),
+                    dataset=recipe.dataset,
+                    validation=recipe.validation,
+                    size=recipe.image_size,
+                    channels=recipe.image_channels,
+                ),
+                values.examples_root,
+            )
+        result = experiment.train(
+            recipe,
+            workdir,
+            examples,
+            export_dir,
+            strategy=strategy,
+            keep=values.keep,
+            on_collapse=values.on_collapse,
+            on_nan=values.on_nan,
+            on_full_disk=values.on_full_disk,
         )
-    result = experiment.train(
-        recipe,
-        workdir,
-        examples,
-        export_dir,
-        strategy=strategy,
-        keep=values.keep,
-        on_collapse=values.on_collapse,
-        on_nan=values.on_nan,
-        on_full_disk=values.on_full_disk,
-    )
     if not distribution.is_chief(strategy):
         return
     version = pathlib.Path(result.model)

@@ -78,7 +78,7 @@ def test_the_newest_and_the_best_are_kept(gan, saved):
 def test_of_equally_good_ones_the_newer_is_the_best(gan, saved):
     save(gan, saved, 1, parzen=2.0)
     save(gan, saved, 2, parzen=2.0)
-    assert saved.best().step == 2
+    assert saved.by_metric()[0].step == 2
 
 
 def cut(folder):
@@ -134,6 +134,45 @@ def test_what_cannot_be_used_is_named_and_passed_over(gan, saved, warnings, dama
         saved.restore(gan, "2")
 
 
+def test_a_damaged_best_gives_way_to_the_next_best(gan, saved):
+    save(gan, saved, 1, parzen=5.0)
+    cut(save(gan, saved, 2, parzen=9.0))
+    assert loaded(gan, saved, "best") == 1
+
+
+def test_damaged_ones_never_push_out_good_ones(gan, saved):
+    save(gan, saved, 1)
+    for step in (5, 6, 7):
+        folder = saved.folder / f"step-000000{step}"
+        shutil.copytree(saved.folder / "step-0000001", folder)
+        change(step=step, metrics={"parzen": 99.0})(folder)
+        cut(folder)
+    assert loaded(gan, saved) == 1
+    for step in (2, 3):
+        folder = save(gan, saved, step)
+        assert folder.is_dir()
+    assert [one.step for one in saved.all()] == [7, 6, 5, 3, 2]
+    assert loaded(gan, saved) == 3
+    save(gan, saved, 5)  # when the run comes there again
+    assert loaded(gan, saved) == 5
+    assert [one.step for one in saved.all()] == [7, 6, 5, 3]
+
+
+def test_a_file_that_cannot_be_read_is_passed_over(gan, saved, warnings, monkeypatch):
+    save(gan, saved, 1)
+    save(gan, saved, 2)
+    read = checkpoints.records.file_sha256
+
+    def broken(path):
+        if "step-0000002" in str(path):
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(checkpoints.records, "file_sha256", broken)
+    assert loaded(gan, saved) == 1
+    assert "which cannot be read: Input/output error" in warnings[0]
+
+
 def test_a_checkpoint_of_another_model_is_passed_over(gan, saved, warnings):
     save(gan, saved, 1)
     other = experiment.build(CASES["dcgan-minimax"], (8, 8, 1), train_images=240)
@@ -152,7 +191,7 @@ def test_where_none_can_be_used_nothing_starts_anew(gan, saved, warnings):
 
 def test_no_checkpoint_yet(gan, saved):
     assert saved.restore(gan) is None
-    assert saved.best() is None
+    assert saved.by_metric() == []
 
 
 def test_a_step_that_is_not_there(gan, saved):
@@ -204,11 +243,16 @@ def test_who_does_not_write_takes_part_and_leaves_nothing(gan, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_a_full_disk_is_recognised(wrapped):
-    error: Exception = OSError(28, "No space left on device")
-    if wrapped:
-        error = tf.errors.ResourceExhaustedError(None, None, "x; No space left on device")
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        OSError(122, "Disk quota exceeded"),
+        tf.errors.ResourceExhaustedError(None, None, "x; No space left on device"),
+        tf.errors.UnknownError(None, None, "x; Disk quota exceeded"),
+    ],
+)
+def test_a_full_disk_is_recognised(error):
     assert files.is_full(error)
     assert not files.is_full(OSError(13, "Permission denied"))
     assert not files.is_full(ValueError("no space"))
@@ -226,7 +270,7 @@ def test_the_run_keeps_the_best_by_held_out_likelihood(examples, tmp_path):
                     logged[event.step] = float(tf.make_ndarray(value.tensor))
     assert sorted(logged) == [2, 4, 6, 8, 10, 12]
     best = max(logged, key=lambda step: (logged[step], step))
-    assert saved.best().step == best
+    assert saved.by_metric()[0].step == best
     assert {one.step for one in saved.all()} == {best, 12}
     gan, _ = experiment.load_run(tmp_path / "w", "best")
     assert int(gan.step.numpy()) == best

@@ -3,11 +3,12 @@
 import errno
 import subprocess
 import sys
+import typing
 
 import pytest
 from absl import flags
 
-from keras_gan import cli, evaluate, sample, train
+from keras_gan import checkpoints, cli, config, distribution, evaluate, sample, train
 from keras_gan.interfaces import UserError
 from pipelines import preprocess, verify
 
@@ -19,6 +20,13 @@ COMMANDS = {
     "pipelines.verify": verify,
 }
 PASS_ON = {"pipelines.preprocess", "pipelines.verify"}  # Beam's flags, a folder
+
+
+def test_train_offers_what_the_library_has():
+    assert tuple(train.FLAGS["strategy"].parser.enum_values) == distribution.NAMES
+    assert train.FLAGS["keep"].default == checkpoints.KEEP
+    precisions = typing.get_args(typing.get_type_hints(config.Recipe)["compute_dtype"])
+    assert tuple(train.FLAGS["precision"].parser.enum_values) == precisions
 
 
 @pytest.fixture(autouse=True)

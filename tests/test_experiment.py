@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_gan import callbacks, experiment, export, records
 from keras_gan.config import Optimizer
@@ -127,6 +128,18 @@ def test_find_goes_by_content_and_ignores_other_folders(tmp_path):
         assert records.find(tmp_path, records.DatasetInfo.read(folder).data_hash) == folder
     with pytest.raises(UserError, match="data_hash=0"):
         records.find(tmp_path, "0")
+
+
+def test_replicas_that_cannot_play_leave_nothing(examples, tmp_path, monkeypatch):
+    strategy = tf.distribute.get_strategy()
+    monkeypatch.setattr(type(strategy), "num_replicas_in_sync", 3)
+    folders = (tmp_path / "w", examples, tmp_path / "e")
+    with pytest.raises(UserError, match=r"3 replicas can share.*batch_size=8. Try 6"):
+        experiment.train(RECIPE, *folders, strategy=strategy)
+    compiled = dataclasses.replace(RECIPE, batch_size=6, jit_compile=True)
+    with pytest.raises(UserError, match=r"jit_compile=false with several replicas"):
+        experiment.train(compiled, *folders, strategy=strategy)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_other_files_is_refused(examples, tmp_path):

@@ -102,17 +102,26 @@ def test_what_does_not_come_again_is_said(examples, tmp_path, poison, said):
     assert any(found in line for line in said)
 
 
-def test_rollback_gives_up_after_three_other_noises(examples, tmp_path, said):
+def test_rollback_gives_up_after_three_other_noises(examples, tmp_path, said, monkeypatch):
+    noises, train_step = [], GAN.train_step
+
+    def watched(self, data):
+        tf.py_function(lambda retry: noises.append(int(retry)), [self.retries.value], [])
+        return train_step(self, data)
+
+    monkeypatch.setattr(GAN, "train_step", watched)
     with pytest.raises(Stopped, match=r"did not help 3 times. Try lower learning rates") as stop:
         experiment.train(WILD, *folders(examples, tmp_path), on_nan="rollback")
     assert "or --on_nan=rollback" not in str(stop.value)
     assert [line[-7:] for line in said if "try" in line] == ["(try 1)", "(try 2)", "(try 3)"]
+    assert noises == sorted(noises)  # what is played again is what was played
+    assert set(noises) == {0, 1, 2, 3}
 
 
 def test_a_checkpoint_of_bad_weights_is_never_written(tmp_path):
     gan = experiment.build(RECIPE, (8, 8, 1), train_images=240)
     saved = Checkpoints(tmp_path, RECIPE, "")
-    saving = guards.Checkpoints(saved.save, every=1)
+    saving = guards.SaveCheckpoints(lambda: saved.save(gan), every=1)
     saving.set_model(gan)
     weight = gan.discriminator.weights[-1]
     weight.assign(np.full(weight.shape, np.inf, np.float32))
@@ -140,6 +149,10 @@ class Full(keras.callbacks.Callback):
             raise self.error
 
 
+class Fine(Full):
+    pass
+
+
 def shelter(*hooks, stop=False):
     room = guards.WhileThereIsRoom(list(hooks), stop=stop)
     room.set_model(experiment.build(RECIPE, (8, 8, 1), train_images=240))
@@ -147,7 +160,7 @@ def shelter(*hooks, stop=False):
 
 
 def test_a_full_disk_is_said_once_and_the_others_go_on(said):
-    full, fine = Full(OSError(28, "No space left on device")), Full(None)
+    full, fine = Full(OSError(28, "No space left on device")), Fine(None)
     room = shelter(full, fine)
     for epoch in range(3):
         room.on_epoch_end(epoch)
@@ -174,15 +187,42 @@ def test_other_errors_are_not_hidden():
         shelter(Full(PermissionError(13, "no"))).on_epoch_end(0)
 
 
-def test_a_full_disk_loses_no_training(examples, tmp_path, monkeypatch, said):
+def no_room(monkeypatch, *where):
     write = tf.train.Checkpoint.write
 
     def full(self, path, *args, **kwargs):
-        if "step-0000004" in path or "step-0000006" in path:
+        if any(name in path for name in where):
             raise OSError(28, "No space left on device")
         return write(self, path, *args, **kwargs)
 
     monkeypatch.setattr(tf.train.Checkpoint, "write", full)
+
+
+@pytest.mark.parametrize("where", ["step-0000000", "step-0000012"])
+def test_a_full_disk_at_either_end_is_no_end(examples, tmp_path, monkeypatch, said, where):
+    no_room(monkeypatch, where)
+    result = experiment.train(RECIPE, *folders(examples, tmp_path))
+    assert export.versions(tmp_path / "e") == [1]
+    assert result.steps == 12
+    with pytest.raises(Stopped, match="Make room; the same command goes on"):
+        experiment.train(RECIPE, tmp_path / "w2", examples, tmp_path / "e2", on_full_disk="stop")
+
+
+def test_a_signal_on_a_full_disk_still_says_that_it_goes_on(examples, tmp_path, monkeypatch):
+    no_room(monkeypatch, "step-0000006")
+    train_batch_end = guards.StopOnSignal.on_train_batch_end
+
+    def ask(self, batch, logs=None):
+        self.asked = callbacks.current_step(self.model) >= 6
+        train_batch_end(self, batch, logs)
+
+    monkeypatch.setattr(guards.StopOnSignal, "on_train_batch_end", ask)
+    with pytest.raises(Preempted, match=r"Not saved: .*No space left on device"):
+        experiment.train(RECIPE, *folders(examples, tmp_path))
+
+
+def test_a_full_disk_loses_no_training(examples, tmp_path, monkeypatch, said):
+    no_room(monkeypatch, "step-0000004", "step-0000006")
     result = experiment.train(RECIPE, *folders(examples, tmp_path), keep=9)
     kept = sorted(path.name for path in (tmp_path / "w" / "checkpoints").iterdir())
     assert kept == [f"step-{step:07d}" for step in (0, 2, 8, 10, 12)]
@@ -198,8 +238,12 @@ def test_a_signal_ends_between_two_steps_and_is_given_back():
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.asked
         assert signal.getsignal(signal.SIGTERM) is before  # a second one ends the process
+        stop.set_params({"steps": 2})
+        stop.on_train_batch_end(1)  # the interval's last: what is due then comes first
         with pytest.raises(Preempted, match="SIGTERM"):
-            stop.on_train_batch_end(1)
+            stop.on_train_batch_end(0)
+        with pytest.raises(Preempted, match="SIGTERM"):
+            stop.on_epoch_end(0)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -208,6 +252,7 @@ def test_several_workers_end_when_one_of_them_is_asked():
     stop = guards.StopOnSignal(lambda own: own + asked["others"], several=True)
     stop.asked = True
     stop.on_train_batch_end(0)  # not before all of them can know
+    assert stop.asked
     with pytest.raises(Preempted):
         stop.on_epoch_end(0)
     stop.asked = False

@@ -11,6 +11,7 @@ LAYERS = [
     {"version", "interfaces", "files", "cli"},
     {"images", "records", "overrides", "config", "recipes", "densities"},
     {"losses", "priors", "scales", "networks", "optimizers"},
+    {"replicas"},
     {"gan"},
     {"data", "metrics", "callbacks", "export", "workdir", "checkpoints", "distribution"},
     {"monitors", "toy", "guards"},

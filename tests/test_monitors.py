@@ -326,10 +326,18 @@ def test_a_resumed_run_keeps_its_good_checkpoint(examples, tmp_path, looks):
     folders = (tmp_path / "w", examples, tmp_path / "e")
     looks(GOOD)
     experiment.train(dataclasses.replace(RECIPE, steps=2), *folders, on_collapse="stop")
-    looks(GOOD, BAD)  # the first look is at what was restored
+    looks(BAD)
     recipe = dataclasses.replace(RECIPE, steps=30)
     assert experiment.train(recipe, *folders, on_collapse="stop").steps == 2
     assert (tmp_path / "w" / "checkpoints" / "step-0000002" / "checkpoint.json").is_file()
+
+
+def test_an_alarm_remembers_its_looks_when_a_run_is_resumed(examples, tmp_path, looks):
+    folders = (tmp_path / "w", examples, tmp_path / "e")
+    looks(BAD)
+    experiment.train(dataclasses.replace(RECIPE, steps=6), *folders, on_collapse="stop")
+    with pytest.raises(monitors.Collapsed, match="collapsed by step 10"):
+        experiment.train(dataclasses.replace(RECIPE, steps=14), *folders, on_collapse="stop")
 
 
 def test_variety_that_is_lost_at_the_very_end_is_seen(examples, tmp_path, looks):

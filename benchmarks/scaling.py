@@ -36,7 +36,7 @@ def start(command: list[str], cores: set[int], task: str = "") -> subprocess.Pop
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TF_CONFIG": task},
+        env={**os.environ, **({"TF_CONFIG": task} if task else {})},
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
 

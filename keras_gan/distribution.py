@@ -71,6 +71,7 @@ def make_strategy(
     if name == "one":
         return tf.distribute.get_strategy()
     if name == "mirrored":
+        os.environ.pop("TF_CONFIG", None)  # TensorFlow would read it, and it is not of this
         devices = _devices(gpus, replicas)
         # On a CPU, TensorFlow's default would keep a step from being run in a loop, too.
         across = None if gpus else tf.distribute.ReductionToOneDevice()

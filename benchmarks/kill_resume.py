@@ -48,6 +48,7 @@ VARIANTS = {
     "alternating, k = 3": ["update=alternating", "d_steps=3"],
     "simultaneous, k = 3": ["update=simultaneous", "d_steps=3"],
     "two replicas": ["update=alternating"],
+    "--deterministic": ["update=alternating"],
     "convolutional, bfloat16": [
         "network=dcgan",
         "network.filters=4",
@@ -55,7 +56,10 @@ VARIANTS = {
         "compute_dtype=bfloat16",
     ],
 }
-FLAGS_OF = {"two replicas": ["--strategy=mirrored", "--replicas=2"]}
+FLAGS_OF = {
+    "two replicas": ["--strategy=mirrored", "--replicas=2"],
+    "--deterministic": ["--deterministic"],
+}
 flags.DEFINE_list("variants", list(VARIANTS), "Which runs.", flag_values=FLAGS)
 
 

@@ -46,7 +46,7 @@ def command(examples, workdir, *arguments, settings=()):
 
 
 def environment(workers=(), index=0):
-    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": ""}
     if workers:
         task = {"type": "worker", "index": index}
         variables["TF_CONFIG"] = json.dumps({"cluster": {"worker": list(workers)}, "task": task})

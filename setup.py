@@ -54,6 +54,7 @@ setup(
             "mypy>=2",
             "pre-commit>=4",
             "pytest>=9",
+            "pytest-xdist>=3.8",
             "ruff>=0.17",
             "setuptools>=77",
         ],

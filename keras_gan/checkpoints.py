@@ -206,6 +206,12 @@ class Checkpoints:
 
     def _candidates(self, which: str) -> list[Checkpoint]:
         everything = self.all()
+        others = sorted(path.name for path in self.folder.glob("[!.]*"))
+        if others and not everything:
+            raise UserError(
+                f"Expected checkpoints named step-N in {self.folder}; received {others[0]}, as "
+                "other versions or programs write it. Try another --workdir."
+            )
         if which == "newest" or not everything:
             return everything
         if which == "best":

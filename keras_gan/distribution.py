@@ -65,8 +65,8 @@ def make_strategy(
         )
     if replicas and name != "mirrored" and not (name == "one" and replicas == 1):
         raise UserError(
-            f"Expected --replicas with --strategy=mirrored; received --strategy={asked}, which is "
-            f"{name} here. Try without --replicas."
+            f"Expected --replicas with --strategy=mirrored; received --strategy={asked}"
+            f"{'' if asked == name else f', which is {name} here'}. Try without --replicas."
         )
     if name == "one":
         return tf.distribute.get_strategy()

@@ -194,6 +194,13 @@ def test_no_checkpoint_yet(gan, saved):
     assert saved.by_metric() == []
 
 
+def test_what_others_wrote_is_not_taken_for_a_new_run(gan, saved):
+    saved.folder.mkdir()
+    (saved.folder / "ckpt-300.index").touch()
+    with pytest.raises(UserError, match=r"named step-N in .*; received ckpt-300.index"):
+        saved.restore(gan)
+
+
 def test_a_step_that_is_not_there(gan, saved):
     save(gan, saved, 1)
     with pytest.raises(UserError, match=r"newest, best or step 1; received '7'"):

@@ -222,7 +222,11 @@ def test_a_batch_that_replicas_cannot_share_is_refused(examples):
         ("many", {}, "of auto, one, mirrored.*received 'many'"),
         ("multi_worker", {}, "TF_CONFIG to list several workers.*docs/training.md"),
         ("tpu", {"tpu": "no-such-tpu"}, "Expected a TPU.*tpu='no-such-tpu'"),
-        ("one", {"replicas": 2}, "--replicas with --strategy=mirrored; received strategy=one"),
+        (
+            "one",
+            {"replicas": 2},
+            "--replicas with --strategy=mirrored; received --strategy=one. Try",
+        ),
     ],
 )
 def test_what_cannot_train_is_refused(monkeypatch, name, options, message):

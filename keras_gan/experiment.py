@@ -237,7 +237,7 @@ def train(
                     beside.alarm.finish()
                     beside.finish()
                 else:
-                    logging.info("%s is finished at step %s; --steps adds", workdir, first)
+                    logging.info("%s is finished at step %s; --steps gives more", workdir, first)
         except monitors.Collapsed as collapsed:
             stopped = str(collapsed)
             workdirs.claim(workdir, recipe, info, examples, stopped=stopped)

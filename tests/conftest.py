@@ -19,6 +19,22 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PREPARE = ROOT.parent / "shared" / "data" / "prepare.py"
 
 
+@pytest.fixture(scope="session")
+def two_replicas():
+    """The CPU as two devices; one strategy for all tests, as TensorFlow numbers its collectives."""
+    from keras_gan import distribution
+
+    return distribution.make_strategy("mirrored", replicas=2)
+
+
+def pytest_sessionstart(session):
+    """Cut the CPU in two before TensorFlow starts, for `two_replicas`."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
 def write_examples(
     folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0, parameters=None
 ):

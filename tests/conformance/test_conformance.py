@@ -96,12 +96,12 @@ def test_resumed_run_equals_the_uninterrupted_one(recipe, examples, tmp_path):
 def test_two_replicas_play_the_same_game(recipe, examples, two_replicas):
     # Momentum: Adam's first steps turn a rounding error into a step of full size. No dropout, no
     # half precision: replicas draw masks of their own, and round sums of half the batch.
-    slow = Optimizer("momentum", 0.02)
+    fast = Optimizer("momentum", 0.5)
     off = {name: 0.0 for name in DROPOUTS if hasattr(recipe.network, name)}
     recipe = dataclasses.replace(
         recipe,
-        d_optimizer=slow,
-        g_optimizer=slow,
+        d_optimizer=fast,
+        g_optimizer=fast,
         compute_dtype="float32" if recipe.compute_dtype == "bfloat16" else recipe.compute_dtype,
         network=dataclasses.replace(recipe.network, **off),
     )

@@ -221,7 +221,7 @@ class Checkpoints:
                     "the newest one."
                 )
             return self.by_metric()
-        chosen = next((one for one in everything if str(one.step) == which), None)
+        chosen = next((one for one in everything if which in (str(one.step), one.path.name)), None)
         if chosen is None:
             steps = ", ".join(str(one.step) for one in reversed(everything))
             raise UserError(

@@ -114,6 +114,15 @@ def expect_one_of(values: flags.FlagValues, first: str, second: str) -> None:
         raise UserError(f"Expected either --{first} or --{second}; received {received}.")
 
 
+def expect_checkpoint_of_a_run(values: flags.FlagValues) -> None:
+    """Fail if a checkpoint was asked of an export."""
+    if values.model and values.checkpoint != values["checkpoint"].default:
+        raise UserError(
+            f"Expected --checkpoint with --workdir; received --checkpoint={values.checkpoint} and "
+            f"--model={values.model}, which is an export."
+        )
+
+
 def expect_writable(folder: str | os.PathLike[str]) -> None:
     """Fail before any work is done if files cannot be made in `folder` (which need not exist)."""
     path = pathlib.Path(folder)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -20,6 +21,12 @@ LOST_WORKER = (
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
     tf.errors.UnavailableError,
+)
+
+
+_TF_CONFIG = (
+    'Expected TF_CONFIG like {{"cluster": {{"worker": ["host1:12345", "host2:12345"]}}, "task": '
+    '{{"type": "worker", "index": 0}}}}; received {text!r} ({reason}).'
 )
 
 
@@ -68,6 +75,8 @@ def make_strategy(
             f"Expected --replicas with --strategy=mirrored; received --strategy={asked}"
             f"{'' if asked == name else f', which is {name} here'}. Try without --replicas."
         )
+    if tpu and name != "tpu":
+        raise UserError(f"Expected --tpu with --strategy=tpu; received --strategy={asked}.")
     if name == "one":
         return tf.distribute.get_strategy()
     if name == "mirrored":
@@ -84,6 +93,7 @@ def make_strategy(
             f"--strategy=multi_worker; received TF_CONFIG={os.environ.get('TF_CONFIG', '')!r}. Try "
             "the example in docs/training.md."
         )
+    logging.info("Waiting for all %s workers of TF_CONFIG", workers)
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
@@ -98,13 +108,17 @@ def _workers() -> int:
         kind, index = task["type"], int(task["index"])
         if not set(cluster) <= {"chief", "worker"}:
             raise ValueError(f"jobs {', '.join(cluster)}; only chief and worker train here")
+        addresses = [address for tasks in cluster.values() for address in list(tasks)]
+        if any(not re.fullmatch(r".+:\d+", str(address)) for address in addresses):
+            raise ValueError("every address is a host and a port")
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("two workers have one address")
         if not 0 <= index < len(cluster[kind]):
             raise ValueError(f"there is no {kind} {index}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            'Expected TF_CONFIG like {"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
-            f'"task": {{"type": "worker", "index": 0}}}}; received {text!r} ({error}).'
-        ) from error
+    except KeyError as error:
+        raise UserError(_TF_CONFIG.format(text=text, reason=f"no {error}")) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(_TF_CONFIG.format(text=text, reason=error)) from error
     return sum(len(addresses) for addresses in cluster.values())
 
 
@@ -130,7 +144,7 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        received = " ".join(str(error).split())[:200]
+        received = " ".join(str(error).split()[:12])
         raise UserError(
             f"Expected a TPU for --strategy=tpu; received tpu={name!r}: {received}. Try a TPU VM "
             "with the tensorflow-tpu package (docs/training.md), or another --strategy."

@@ -90,6 +90,7 @@ def ruler_rows(examples: pathlib.Path, values: flags.FlagValues) -> dict[str, di
 def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
     cli.expect_one_of(values, "model", "workdir")
+    cli.expect_checkpoint_of_a_run(values)
     if values.model and values.live:
         raise UserError(
             "Expected --live with --workdir; received --model, which has no live weights."

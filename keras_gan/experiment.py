@@ -190,10 +190,10 @@ def train(
         )
     distribution.expect_agreement(strategy, first)
 
+    if 0 < first < total:
+        logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
     with _folders(chief, workdir, pathlib.Path(export_dir)) as (workdir, exports):
         workdirs.claim(workdir, recipe, info, examples)
-        if 0 < first < total:
-            logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
         beside = Beside(
             gan,
             recipe,

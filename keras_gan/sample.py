@@ -43,6 +43,7 @@ def main(values: flags.FlagValues) -> None:
     import numpy as np
 
     cli.expect_one_of(values, "model", "workdir")
+    cli.expect_checkpoint_of_a_run(values)
     out = pathlib.Path(values.out)
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"Expected --out to end in .png or .npz; received --out={values.out}.")

@@ -84,13 +84,13 @@ _choice(
 )
 flags.DEFINE_integer(
     "replicas",
-    0,
+    None,
     "Devices of this machine that train, for mirrored: GPUs, or parts of the CPU (default: every "
     "GPU).",
-    lower_bound=0,
+    lower_bound=1,
     flag_values=FLAGS,
 )
-_string("tpu", "", "The TPU's name or address (default: this machine's).")
+_string("tpu", None, "The TPU's name or address (default: this machine's).")
 flags.DEFINE_enum(
     "precision",
     None,
@@ -190,7 +190,9 @@ def main(values: flags.FlagValues) -> None:
     from keras_gan import distribution, experiment
     from pipelines import preprocess
 
-    strategy = distribution.make_strategy(values.strategy, replicas=values.replicas, tpu=values.tpu)
+    strategy = distribution.make_strategy(
+        values.strategy, replicas=values.replicas or 0, tpu=values.tpu or ""
+    )
     if values.deterministic:
         distribution.make_deterministic()
     logging.info(distribution.describe(strategy))

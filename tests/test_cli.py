@@ -201,3 +201,10 @@ def test_expect_writable_looks_at_the_nearest_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="can be written"):
         cli.expect_writable(tmp_path / "file" / "b")
+
+
+def test_an_export_has_no_checkpoints(tmp_path, capsys):
+    arguments = [f"--model={tmp_path}", "--checkpoint=best"]
+    for command in (sample, evaluate):
+        assert cli.run(command.main, command.FLAGS, "", ["command", *arguments]) == 2
+        assert "Expected --checkpoint with --workdir; received" in capsys.readouterr().err

@@ -164,7 +164,7 @@ def test_two_workers_play_the_game_of_one_and_one_lost_loses_nothing(examples, t
     assert f"Resuming {tmp_path / 'both'} at step {reached} of 100" in texts[0]
     assert "Model:" in texts[0]
     assert "Model:" not in texts[1]
-    assert "the chief" not in texts[1].split("\n")[0]
+    assert "the chief" not in texts[1].split("Waiting for the chief")[0]
     assert largest_difference(state(tmp_path / "one", 100), state(tmp_path / "both", 100)) < 1e-5
     assert {path.name for path in tmp_path.iterdir()} == {
         "one",
@@ -221,6 +221,7 @@ def test_a_batch_that_replicas_cannot_share_is_refused(examples):
         ("parameter_server", {}, "Keras 3 can train with; received parameter_server.*18624"),
         ("many", {}, "of auto, one, mirrored.*received 'many'"),
         ("multi_worker", {}, "TF_CONFIG to list several workers.*docs/training.md"),
+        ("one", {"tpu": "foo"}, "Expected --tpu with --strategy=tpu; received --strategy=one"),
         ("tpu", {"tpu": "no-such-tpu"}, "Expected a TPU.*tpu='no-such-tpu'"),
         (
             "one",
@@ -242,6 +243,9 @@ def test_what_cannot_train_is_refused(monkeypatch, name, options, message):
         "[]",
         '{"cluster": {"worker": ["a:1"]}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a", "b:1"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
         '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
     ],
 )

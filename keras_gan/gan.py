@@ -68,26 +68,22 @@ class GAN(keras.Model):
             scale.build((None, *self.image_shape))
         self.seed = seed
         self.average = _copy(generator) if ema_decay else None
-        self.step = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="int64",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="step",
-        )
-        self.retries = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="int64",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="retries",
-        )
+        self.step = self._counter("step")
+        self.retries = self._counter("retries")  # times that a run was rolled back
         self.means = {
             name: keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")
         }
         self.build((None, prior.dimension))
+
+    def _counter(self, name: str) -> keras.Variable:
+        return self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+            name=name,
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Mark the model built: its networks already are."""

@@ -1,17 +1,13 @@
 """What TPUs ask of the step, as far as a machine without one can tell: XLA compiles it, whole."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_gan import experiment, priors
-from keras_gan.config import Optimizer
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, smooth
 
 ROWS = 16  # d_steps of 2 times 8
-DROPOUTS = ("dropout", "input_dropout", "hidden_dropout")
 
 
 class Waves(priors.Prior):
@@ -23,16 +19,7 @@ class Waves(priors.Prior):
 
 
 def trained(case, jit_compile):
-    recipe = CASES[case]
-    # Momentum: Adam's first steps turn a rounding error into a step of full size.
-    optimizer = Optimizer("momentum", 0.1)
-    off = {key: 0.0 for key in DROPOUTS if hasattr(recipe.network, key)}
-    recipe = dataclasses.replace(
-        recipe,
-        d_optimizer=optimizer,
-        g_optimizer=optimizer,
-        network=dataclasses.replace(recipe.network, **off),
-    )
+    recipe = smooth(CASES[case], 0.1)
     gan = experiment.build(recipe, (8, 8, 1), train_images=240)
     gan.prior = Waves(recipe.latent)
     start = gan.get_weights()

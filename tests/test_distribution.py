@@ -117,18 +117,6 @@ def test_two_replicas_play_the_game_of_one(one_device, examples, tmp_path):
     assert largest_difference(state(alone, 80), state(alone, 100)) > 1e-3  # it moves
 
 
-def test_two_replicas_draw_masks_of_their_own(examples, tmp_path):
-    settings = ["network.hidden_dropout=0.5", "update=alternating"]
-    train(examples, tmp_path / "one", "--steps=20", "--strategy=one", settings=settings)
-    train(
-        examples,
-        tmp_path / "two",
-        *("--steps=20", "--strategy=mirrored", "--replicas=2"),
-        settings=settings,
-    )
-    assert largest_difference(state(tmp_path / "one", 20), state(tmp_path / "two", 20)) > 1e-4
-
-
 def test_two_workers_play_the_game_of_one_and_one_lost_loses_nothing(examples, tmp_path):
     settings = ["update=alternating", "d_steps=2"]
     train(examples, tmp_path / "one", "--steps=100", "--strategy=one", settings=settings)

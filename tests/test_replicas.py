@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import priors, replicas
+from keras_gan import experiment, priors, replicas
+from tests.conformance.cases import CASES
 
 
 def on_each(strategy, function):
@@ -19,6 +20,18 @@ def test_replicas_share_one_draw(two_replicas, prior):
     np.testing.assert_array_equal(np.concatenate(parts), prior.sample(12, key))
     alone = tf.function(lambda: replicas.draw(prior, 12, key))()
     np.testing.assert_array_equal(alone, prior.sample(12, key))
+
+
+def test_replicas_draw_masks_of_their_own(two_replicas):
+    with two_replicas.scope():
+        gan = experiment.build(CASES["no_average"], (8, 8, 1), train_images=240)
+    weights = gan.discriminator.get_weights()
+    gan.discriminator.set_weights([weight + 0.1 for weight in weights])
+    images = np.ones((4, 8, 8, 1), np.float32)  # whose logits differ by their masks alone
+    first, second = on_each(two_replicas, lambda: gan._judge(images, priors.REAL_MASKS))
+    assert not np.array_equal(first, second)
+    again = on_each(two_replicas, lambda: gan._judge(images, priors.REAL_MASKS))
+    np.testing.assert_array_equal(first, again[0])
 
 
 def test_each_replica_knows_its_number(two_replicas):

@@ -72,3 +72,20 @@ CASES = {
         ),
     ),
 }
+
+
+def smooth(recipe: Recipe, rate: float) -> Recipe:
+    """Return a recipe whose steps two ways of computing can be compared by.
+
+    No dropout, whose masks they draw differently; momentum, as Adam's first steps turn a rounding
+    error into a step of full size.
+    """
+    names = ("dropout", "input_dropout", "hidden_dropout")
+    off = {name: 0.0 for name in names if hasattr(recipe.network, name)}
+    optimizer = Optimizer("momentum", rate)
+    return dataclasses.replace(
+        recipe,
+        d_optimizer=optimizer,
+        g_optimizer=optimizer,
+        network=dataclasses.replace(recipe.network, **off),
+    )

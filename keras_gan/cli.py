@@ -4,6 +4,7 @@ Flags are parsed before anything heavy is imported, so `--help` and mistakes ans
 input is one sentence on standard error and exit code 2.
 """
 
+import contextlib
 import errno
 import logging as standard_logging
 import os
@@ -11,7 +12,7 @@ import pathlib
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags, logging
 
@@ -133,16 +134,25 @@ def expect_writable(folder: str | os.PathLike[str]) -> None:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without its chatter, which it writes before any log level is read.
+    """Import TensorFlow without its chatter."""
+    with without_chatter():
+        import tensorflow  # noqa: F401
 
-    What it wrote is shown if the import fails.
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep from standard error what TensorFlow's library writes before any log level is read.
+
+    What it wrote is shown if the block fails.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as chatter:
         stderr = os.dup(2)
         os.dup2(chatter.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            yield
+        except UserError:
+            raise
         except BaseException:
             chatter.seek(0)
             os.write(stderr, chatter.read())

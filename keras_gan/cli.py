@@ -107,20 +107,21 @@ def expect_flags(arguments: Sequence[str]) -> None:
         )
 
 
-def expect_one_of(values: flags.FlagValues, first: str, second: str) -> None:
-    """Fail unless exactly one of two flags was given."""
-    given = [f"--{name}={values[name].value}" for name in (first, second) if values[name].value]
+def expect_one_of(values: flags.FlagValues, *names: str) -> None:
+    """Fail unless exactly one of some flags was given."""
+    given = [f"--{name}={values[name].value}" for name in names if values[name].value]
     if len(given) != 1:
         received = " and ".join(given) or "neither"
-        raise UserError(f"Expected either --{first} or --{second}; received {received}.")
+        expected = " or ".join(f"--{name}" for name in names)
+        raise UserError(f"Expected either {expected}; received {received}.")
 
 
 def expect_checkpoint_of_a_run(values: flags.FlagValues) -> None:
-    """Fail if a checkpoint was asked of an export."""
-    if values.model and values.checkpoint != values["checkpoint"].default:
+    """Fail if a checkpoint was asked of what is no run."""
+    if not values.workdir and values.checkpoint != values["checkpoint"].default:
         raise UserError(
-            f"Expected --checkpoint with --workdir; received --checkpoint={values.checkpoint} and "
-            f"--model={values.model}, which is an export."
+            f"Expected --checkpoint with --workdir; received --checkpoint={values.checkpoint} "
+            "without it: an export is of one step."
         )
 
 

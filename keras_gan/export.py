@@ -217,7 +217,11 @@ def _write_warm_up(
         for signature, endpoint in endpoints.items():
             for request in endpoint.requests:
                 log = messages.PredictionLog()
-                log.predict_log.request.CopyFrom(messages.predict_request(request, signature, name))
+                log.predict_log.request.CopyFrom(
+                    messages.predict_request(
+                        request, messages.model_spec(name, signature=signature)
+                    )
+                )
                 file.write(records.frame(log.SerializeToString()))
 
 

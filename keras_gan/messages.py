@@ -6,6 +6,7 @@ client are declared here, under names of their own; `tests/test_messages.py` com
 published ones.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,11 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
         "tensor_shape": (2, "TensorShape"),
         "tensor_content": (4, "bytes"),
         "float_val": (5, "[float]"),
+        "double_val": (6, "[double]"),
         "int_val": (7, "[int32]"),
         "string_val": (8, "[bytes]"),
         "int64_val": (10, "[int64]"),
+        "bool_val": (11, "[bool]"),
     },
     # tensorflow/core/protobuf/meta_graph.proto, saved_model.proto; framework/graph.proto
     "TensorInfo": {
@@ -49,7 +52,7 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "MetaGraph": {"graph_def": (2, "Graph"), "signature_def": (5, "{Signature}")},
     "SavedModel": {"meta_graphs": (2, "[MetaGraph]")},
     # tensorflow_serving/apis: model.proto, predict.proto, prediction_log.proto,
-    # get_model_status.proto
+    # get_model_metadata.proto
     "Version": {"value": (1, "int64")},
     "ModelSpec": {
         "name": (1, "string"),
@@ -61,11 +64,14 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "PredictResponse": {"outputs": (1, "{Tensor}"), "model_spec": (2, "ModelSpec")},
     "PredictLog": {"request": (1, "PredictRequest")},
     "PredictionLog": {"predict_log": (6, "PredictLog")},
-    "GetModelStatusRequest": {"model_spec": (1, "ModelSpec")},
-    "ModelVersionStatus": {"version": (1, "int64"), "state": (2, "int32")},
-    "GetModelStatusResponse": {"model_version_status": (1, "[ModelVersionStatus]")},
+    "GetModelMetadataRequest": {
+        "model_spec": (1, "ModelSpec"),
+        "metadata_field": (2, "[string]"),
+    },
+    "Any": {"type_url": (1, "string"), "value": (2, "bytes")},
+    "GetModelMetadataResponse": {"model_spec": (1, "ModelSpec"), "metadata": (2, "{Any}")},
+    "SignatureMap": {"signature_def": (1, "{Signature}")},
 }
-AVAILABLE = 30  # the state of a version that answers
 
 # TensorFlow's DataType -> numpy's.
 DTYPES: dict[int, np.dtype] = {
@@ -116,11 +122,13 @@ def _build() -> Any:
 _CLASSES = _build()
 SavedModel = _CLASSES["keras_gan.SavedModel"]
 MetaGraph = _CLASSES["keras_gan.MetaGraph"]
+SignatureMap = _CLASSES["keras_gan.SignatureMap"]
+ModelSpec = _CLASSES["keras_gan.ModelSpec"]
 PredictRequest = _CLASSES["keras_gan.PredictRequest"]
 PredictResponse = _CLASSES["keras_gan.PredictResponse"]
 PredictionLog = _CLASSES["keras_gan.PredictionLog"]
-GetModelStatusRequest = _CLASSES["keras_gan.GetModelStatusRequest"]
-GetModelStatusResponse = _CLASSES["keras_gan.GetModelStatusResponse"]
+GetModelMetadataRequest = _CLASSES["keras_gan.GetModelMetadataRequest"]
+GetModelMetadataResponse = _CLASSES["keras_gan.GetModelMetadataResponse"]
 
 
 def fill_tensor(message: Any, array: np.ndarray) -> None:
@@ -145,17 +153,20 @@ def read_tensor(message: Any) -> np.ndarray:
     if message.dtype == STRING:
         strings = np.empty(len(message.string_val), object)
         strings[:] = message.string_val
-        return strings.reshape(shape)
+        return strings.reshape(shape)  # a ValueError if they do not fill it
     if message.dtype not in DTYPES:
         raise ValueError(f"Expected numbers or strings; received data type {message.dtype}.")
     dtype = DTYPES[message.dtype]
-    if message.tensor_content or 0 in shape:
-        return np.frombuffer(message.tensor_content, dtype.newbyteorder("<")).reshape(shape)
-    values = message.float_val or message.int_val or message.int64_val
-    # The last value may stand for all that follow.
-    found = np.asarray(values, dtype)
-    missing = int(np.prod(shape)) - len(found)
-    return np.pad(found, (0, missing), mode="edge").reshape(shape)
+    count = math.prod(shape)
+    found: Any = np.frombuffer(message.tensor_content, np.uint8)
+    if len(found) == count * dtype.itemsize:
+        return found.view(dtype.newbyteorder("<")).reshape(shape)
+    fields = ("float_val", "double_val", "int_val", "int64_val", "bool_val")
+    found = np.array([value for name in fields for value in getattr(message, name)], dtype)
+    if not 0 < len(found) <= count:
+        raise ValueError(f"Expected {count} values of {dtype}; received others.")
+    # The last value stands for all that follow.
+    return np.pad(found, (0, count - len(found)), mode="edge").reshape(shape)
 
 
 def describe(name: str, info: Any) -> str:
@@ -165,21 +176,17 @@ def describe(name: str, info: Any) -> str:
     return f"{name} {dtype} [{', '.join(sizes)}]"
 
 
-def predict_request(
-    inputs: dict[str, np.ndarray],
-    signature: str,
-    model: str = "",
-    version: int | None = None,
-    label: str = "",
-) -> Any:
-    """Make a PredictRequest for a signature of a model; of its newest version if not said."""
-    request = PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = signature
+def model_spec(name: str, version: int | None = None, label: str = "", signature: str = "") -> Any:
+    """Name a model, or one of its versions by number or label, and a signature of it."""
+    spec = ModelSpec(name=name, signature_name=signature, version_label=label)
     if version is not None:
-        request.model_spec.version.value = version
-    if label:
-        request.model_spec.version_label = label
+        spec.version.value = version
+    return spec
+
+
+def predict_request(inputs: dict[str, np.ndarray], spec: Any) -> Any:
+    """Make a PredictRequest to what `model_spec` named."""
+    request = PredictRequest(model_spec=spec)
     for name, array in inputs.items():
         fill_tensor(request.inputs[name], array)
     return request

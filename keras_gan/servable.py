@@ -168,7 +168,7 @@ class Servable:
             self._c.TF_DeleteStatus(status)
 
     def _tensor(self, array: np.ndarray) -> int:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         number = next(n for n, dtype in messages.DTYPES.items() if dtype == array.dtype)
         shape = (ctypes.c_int64 * array.ndim)(*array.shape)
         tensor = self._c.TF_AllocateTensor(number, shape, array.ndim, array.nbytes)

@@ -76,7 +76,7 @@ def build(gan: GAN) -> dict[str, Signature]:
     drawn = [gan.sample(n, seed=0) for n in WARM_UP_ROWS]
     by_seed = [{"seed": each} for each in seeds]
     truncated = [{"seed": s, "truncation": np.full(len(s), 0.5, np.float32)} for s in seeds]
-    return {
+    found = {
         "serving_default": Signature(
             {"latent": latent},
             generate,
@@ -92,6 +92,19 @@ def build(gan: GAN) -> dict[str, Signature]:
             {"images": pictures}, discriminate, [{"images": each} for each in drawn]
         ),
     }
+    return {name: _expecting_shapes(each) for name, each in found.items()}
+
+
+def _expecting_shapes(signature: Signature) -> Signature:
+    """Have the graph check the inputs' shapes: a loader trusts what it is fed."""
+    names = list(signature.inputs)
+
+    def function(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = dict(zip(names, tensors, strict=False)) | named
+        shaped = [tf.ensure_shape(given[name], signature.inputs[name].shape) for name in names]
+        return signature.function(*shaped)
+
+    return signature._replace(function=function)
 
 
 def _rows(tensor: tf.Tensor) -> tf.Operation:

@@ -19,7 +19,8 @@ CLIS = {
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
-    {"card", "servable"},
+    {"card", "servable", "transports"},
+    {"client"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
     {"gan"},

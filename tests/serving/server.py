@@ -4,7 +4,7 @@
 
 PredictionService and ModelService over gRPC, built on the published stubs, and the REST routes; on
 loopback only. What is tested against it is that the client, the exports and the protocols agree: it
-is not TensorFlow Serving. Prints one line of JSON, the two ports, when a version is loaded.
+is not TensorFlow Serving. Prints one line of JSON, its ports, when a version is loaded.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from keras_gan import card, messages
+from keras_gan import card, loader, messages
 from keras_gan.interfaces import UserError
 from keras_gan.servable import INVALID_ARGUMENT, Servable, ServingError
 
@@ -55,7 +55,7 @@ class Versions:
         for number in wanted:
             if number not in self.loaded:
                 try:
-                    self.loaded[number] = Servable(self.base / str(number))
+                    self.loaded[number] = load(self.base / str(number))
                     self.failed.pop(number, None)
                 except UserError as error:  # the older ones go on
                     self.failed[number] = str(error)
@@ -77,20 +77,41 @@ class Versions:
         return chosen, loaded[chosen]
 
 
+def load(folder):
+    """Load a version; its warm-up requests, where it has them, must all have answers."""
+    servable = Servable(folder)
+    if (folder / card.WARM_UP).is_file():
+        for request in loader.warm_up_requests(folder):
+            inputs = {key: messages.read_tensor(value) for key, value in request.inputs.items()}
+            try:
+                servable.run(request.model_spec.signature_name, inputs)
+            except ServingError as error:
+                raise UserError(f"warm-up: {error}") from error
+    return servable
+
+
 class Faults:
-    """What goes wrong on purpose."""
+    """What goes wrong on purpose, as a JSON file says: {"delay": seconds, "unavailable": times}."""
 
-    def __init__(self, delay, unavailable):
-        self.delay, self.unavailable = delay, unavailable
+    def __init__(self, path):
+        self.path = pathlib.Path(path) if path else None
         self.lock = threading.Lock()
-        self.deadlines: list[float] = []
+        self.text, self.wanted = "", {}
 
-    def happen(self):
-        time.sleep(self.delay)
+    def happen(self, seconds_left=None):
+        if self.path is None or not self.path.is_file():
+            return
         with self.lock:
-            if self.unavailable > 0:
-                self.unavailable -= 1
-                raise ServingError(UNAVAILABLE, "on purpose")
+            text = self.path.read_text()
+            if text != self.text:
+                self.text, self.wanted = text, json.loads(text)
+            refuse = self.wanted.get("unavailable", 0) > 0
+            self.wanted["unavailable"] = self.wanted.get("unavailable", 0) - 1
+            with self.path.with_name("asked").open("a") as file:
+                file.write(f"{seconds_left}\n")
+        time.sleep(self.wanted.get("delay", 0))
+        if refuse:
+            raise ServingError(UNAVAILABLE, "on purpose")
 
 
 def requested(spec):
@@ -105,8 +126,7 @@ class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):  # noqa: N802
         try:
-            self.faults.deadlines.append(context.time_remaining())
-            self.faults.happen()
+            self.faults.happen(context.time_remaining())
             number, servable = self.versions.find(*requested(request.model_spec))
             signature = request.model_spec.signature_name or "serving_default"
             inputs = {key: read(value) for key, value in request.inputs.items()}
@@ -283,13 +303,12 @@ def main():
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--labels", type=json.loads, default={})
     parser.add_argument("--poll", type=float, default=0.2)
-    parser.add_argument("--delay", type=float, default=0.0)
-    parser.add_argument("--unavailable", type=int, default=0)
+    parser.add_argument("--faults", default="")
     parser.add_argument("--key", default="")
     parser.add_argument("--certificate", default="")
     flags = parser.parse_args()
     versions = Versions(flags.base, flags.name, flags.all, flags.labels)
-    faults = Faults(flags.delay, flags.unavailable)
+    faults = Faults(flags.faults)
     versions.poll()
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(8),
@@ -299,19 +318,19 @@ def main():
         Predictions(versions, faults), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(versions), server)
+    secure = 0
     if flags.key:
         pair = (pathlib.Path(flags.key).read_bytes(), pathlib.Path(flags.certificate).read_bytes())
         credentials = grpc.ssl_server_credentials([pair])
-        port = server.add_secure_port(f"127.0.0.1:{flags.port}", credentials)
-    else:
-        port = server.add_insecure_port(f"127.0.0.1:{flags.port}")
+        secure = server.add_secure_port("127.0.0.1:0", credentials)
+    port = server.add_insecure_port(f"127.0.0.1:{flags.port}")
     server.start()
     rest = http.server.ThreadingHTTPServer(
         ("127.0.0.1", flags.rest_port), rest_handler(versions, faults)
     )
     rest.daemon_threads = True
     threading.Thread(target=rest.serve_forever, daemon=True).start()
-    ports = {"grpc": port, "rest": rest.server_address[1]}
+    ports = {"grpc": port, "grpcs": secure, "rest": rest.server_address[1]}
     print(json.dumps(ports), flush=True)  # noqa: T201
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

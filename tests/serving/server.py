@@ -57,7 +57,7 @@ class Versions:
                 try:
                     self.loaded[number] = load(self.base / str(number))
                     self.failed.pop(number, None)
-                except UserError as error:  # the older ones go on
+                except (UserError, OSError) as error:  # the older ones go on
                     self.failed[number] = str(error)
         if any(number in self.loaded for number in wanted):
             # The session is freed when the last request that uses it is answered.

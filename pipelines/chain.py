@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from keras_gan import files
+from keras_gan import cli, files
 from keras_gan.interfaces import Preempted, Stopped, UserError
 from pipelines import hashes
 from pipelines.components.component import Outcome, Work
@@ -209,6 +209,7 @@ class Chain:
         scratch: pathlib.Path,
     ) -> tuple[Outcome, dict[str, pathlib.Path]]:
         """Call the component; return what it says and where its outputs are."""
+        cli.import_tensorflow()  # only now: a chain of which all is there takes no time
         component = importlib.import_module(step.module)
         places = {name: self.root / step.name / name / str(execution) for name in step.outputs}
         with contextlib.ExitStack() as leaving:
@@ -235,6 +236,7 @@ class Chain:
         return {
             "store": str(self.store.path),
             "execution": execution,
+            "pushed": time.time(),
             **self._facts,
             "steps": self.store.trace(artifact.id for artifact in self._made.values()),
         }

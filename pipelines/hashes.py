@@ -103,8 +103,14 @@ def _files_of(dotted: str) -> Iterator[pathlib.Path]:
 
 
 def _imports(path: pathlib.Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Name what a file imports, at its top or later, but for what only type checkers read."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        waiting += ast.iter_child_nodes(node)

@@ -21,6 +21,7 @@ from keras_gan.config import Recipe
 from keras_gan.interfaces import UserError
 from keras_gan.overrides import differences
 from pipelines.metadata import Store
+from pipelines.options import SPLITS
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_bool("json", False, "Print all of it, as JSON.", flag_values=FLAGS)
@@ -84,9 +85,10 @@ def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     made = {step["component"]: step for step in told["steps"]}
     images = made["ExampleGen"]["outputs"]["examples"]
     facts = images["properties"]
-    yield "Model", told["model"]
+    yield "Model", f"{told['model']}, pushed {_time(told['pushed'])}"
     shape = "x".join(map(str, facts["image_shape"]))
-    counts = ", ".join(f"{split} {count:,}" for split, count in facts["counts"].items())
+    splits = [split for split in SPLITS if split in facts["counts"]]
+    counts = ", ".join(f"{split} {facts['counts'][split]:,}" for split in splits)
     yield "Images", f"{facts['dataset']}: {counts}; {shape}"
     yield "", ", ".join(f"{key} {value}" for key, value in facts["source"].items())
     for name, digest in facts["source_files"].items():
@@ -112,11 +114,14 @@ def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         else:
             yield "Judged", f"{name}: {value:.2f}"
     for step in told["steps"]:
-        began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(step["started"]))
         outputs = ", ".join(f"{o['uri']} {o['hash'][:12]}" for o in step["outputs"].values())
         number = f"{step['id']:>4} {step['component']:<17}"
-        yield "Step", f"{number}{began} UTC {step['seconds']:>9.1f} s  {outputs}"
+        yield "Step", f"{number}{_time(step['started'])} {step['seconds']:>9.1f} s  {outputs}"
     yield "Store", f"{told['store']} {told['found']}"
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _recipe(data: dict[str, Any]) -> str:

@@ -18,7 +18,6 @@ import platform
 import shlex
 import subprocess
 import sys
-import time
 from typing import Any
 
 from absl import flags
@@ -118,7 +117,6 @@ def facts(arguments: list[str]) -> dict[str, Any]:
     """Say which command this is, and of which code."""
     return {
         "command": shlex.join(["python", "-m", "pipelines.run", *arguments]),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": _commit(),
         "versions": {
             "keras_gan": version.__version__,
@@ -151,7 +149,6 @@ def main(values: flags.FlagValues) -> None:
     request = request_from(values)
     for folder in (values.root, values.push):
         cli.expect_writable(folder)
-    cli.import_tensorflow()
     arguments = [flag for name in values for flag in _as_given(values[name])]
     links = chain.Chain(values.root, cache=values.cache, facts=facts(arguments))
     try:

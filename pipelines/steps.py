@@ -69,9 +69,7 @@ def steps(request: Request) -> list[Step]:
             "SchemaGen",
             inputs=("examples", "statistics"),
             outputs={"schema": "Schema"},
-            parameters=lambda: {
-                "schema_file": records.file_sha256(request.schema) if request.schema else None
-            },
+            parameters=lambda: _schema_parameters(request),
             arguments={"schema": request.schema},
         ),
         Step(
@@ -134,6 +132,12 @@ def _given_folder(request: Request) -> dict[str, tuple[str, pathlib.Path]]:
     if not request.examples:
         return {}
     return {"folder": ("Examples", pathlib.Path(request.examples))}
+
+
+def _schema_parameters(request: Request) -> dict[str, Any]:
+    if request.schema:
+        return {"schema_file": records.file_sha256(request.schema)}
+    return {"known_schemas": hashes.of_folder(hashes.PROJECT / "pipelines" / "schemas")}
 
 
 def _trainer_parameters(request: Request) -> dict[str, Any]:

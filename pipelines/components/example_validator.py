@@ -3,10 +3,13 @@
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 from keras_gan import records
+from keras_gan.interfaces import UserError
 from pipelines import blessing, schema
 from pipelines.components import statistics
 from pipelines.components.component import Outcome, Work
 from pipelines.schema import Anomaly
+
+LEAST_VALIDATION = 4  # of which half choose the Parzen window's width, and half decide
 
 FEATURES = {  # what each anomaly is one of; of the others, the whole data set
     "value_range": "image/value",
@@ -22,6 +25,11 @@ FEATURES = {  # what each anomaly is one of; of the others, the whole data set
 def run(work: Work) -> Outcome:
     """Write each split's `Split-NAME/SchemaDiff.pb`."""
     info = records.DatasetInfo.read(work.inputs["examples"])
+    if info.counts.get("validation", 0) < LEAST_VALIDATION:  # better known before training
+        raise UserError(
+            f"Expected at least {LEAST_VALIDATION} validation images, on which a generator is "
+            f"blessed; received {info.counts} of {info.dataset}. Try --set=validation=hash:0.1."
+        )
     expected = schema.load(work.inputs["schema"] / records.SCHEMA_FILE)
     found = blessing.find_anomalies(
         info, expected, statistics.read(work.inputs["statistics"]), work.parameters["max_rejected"]

@@ -5,10 +5,8 @@ import sys
 
 from absl import logging
 
-from keras_gan import card
+from keras_gan import card, loader
 from pipelines.components.component import Outcome, Work
-
-LOADER = "keras_gan.loader"
 
 
 def run(work: Work) -> Outcome:
@@ -18,7 +16,7 @@ def run(work: Work) -> Outcome:
     seconds = work.parameters["timeout"]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", LOADER, str(model)],
+            [sys.executable, "-m", loader.__name__, str(model)],
             capture_output=True,
             text=True,
             timeout=seconds,

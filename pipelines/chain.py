@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -113,6 +114,11 @@ class Chain:
                 self._clean(steps)
                 for step in steps:
                     self._step(step)
+            except sqlite3.Error as error:
+                raise UserError(
+                    f"Expected to be able to write {self.store.path}; received: {error}. The same "
+                    "command goes on."
+                ) from error
             finally:
                 self.store.close()
 

@@ -104,8 +104,6 @@ def test_the_same_command_runs_nothing_and_pushes_nothing(chain, capsys):
         ("--samples=60", ["Evaluator", "Pusher"]),
         ("--infra_timeout=299", ["InfraValidator", "Pusher"]),
         ("--steps=13", ["Trainer", "Evaluator"]),
-        ("--seed=3", ["Trainer", "Evaluator"]),
-        ("--set=validation=hash:0.2", list(STEPS[:6])),
         ("IMAGES", list(STEPS[:6])),
     ],
 )

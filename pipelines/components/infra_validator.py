@@ -1,5 +1,6 @@
 """InfraValidator: TensorFlow's own C++ loader loads the model and answers its warm-up requests."""
 
+import os
 import subprocess
 import sys
 
@@ -21,6 +22,8 @@ def run(work: Work) -> Outcome:
             text=True,
             timeout=seconds,
             check=False,
+            # On the CPU: a GPU's memory is this process's as long as it lives.
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
         )
     except subprocess.TimeoutExpired:
         problem, requests = f"no answer within --infra_timeout={seconds:g} seconds", []

@@ -95,7 +95,7 @@ class Chain:
     """
 
     def __init__(self, root: str | os.PathLike[str], *, cache: bool = True, facts: dict[str, Any]):
-        self.root = pathlib.Path(root).resolve()
+        self.root = pathlib.Path(root)
         self.done: list[Done] = []
         self._cache, self._facts = cache, facts
         self._made: dict[str, Artifact] = {}

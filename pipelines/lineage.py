@@ -117,7 +117,9 @@ def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         outputs = ", ".join(f"{o['uri']} {o['hash'][:12]}" for o in step["outputs"].values())
         number = f"{step['id']:>4} {step['component']:<17}"
         yield "Step", f"{number}{_time(step['started'])} {step['seconds']:>9.1f} s  {outputs}"
-    yield "Store", f"{told['store']} {told['found']}"
+    store, here = pathlib.Path(told["store"]), pathlib.Path.cwd()
+    shown = store.relative_to(here) if store.is_relative_to(here) else store
+    yield "Store", f"{shown} {told['found']}"
 
 
 def _time(seconds: float) -> str:

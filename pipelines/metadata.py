@@ -300,6 +300,7 @@ class Store:
         return Artifact(row["id"], row["type"], path, row["hash"], json.loads(row["properties"]))
 
     def _uri(self, path: pathlib.Path) -> str:
+        path = path.resolve()
         with contextlib.suppress(ValueError):
             return path.relative_to(self.root).as_posix()
         return str(path)

@@ -175,11 +175,16 @@ def _print(links: chain.Chain) -> None:
     """Print each step that has its result: whether it ran, and where that is."""
     for name, seconds, outputs in links.done:
         state = "cached" if seconds is None else f"ran {seconds:.1f} s"
-        places = []
-        for artifact in outputs.values():
-            inside = artifact.path.is_relative_to(links.root)
-            places.append(str(artifact.path.relative_to(links.root) if inside else artifact.path))
+        places = [_shown(artifact.path.resolve(), links.root) for artifact in outputs.values()]
         print(f"{name:<18}{state:<14}{'  '.join(places)}")  # noqa: T201
+
+
+def _shown(path: pathlib.Path, root: pathlib.Path) -> str:
+    """Name a place as shortly as it can be found: from the chain's folder, or from here."""
+    for above in (root.resolve(), pathlib.Path.cwd()):
+        if path.is_relative_to(above):
+            return str(path.relative_to(above))
+    return str(path)
 
 
 def run() -> int:

@@ -6,13 +6,12 @@ import re
 import shutil
 import signal
 import sqlite3
-import sys
 import types
 
 import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from keras_gan import card, checkpoints, experiment, export, files
+from keras_gan import card, experiment, export, files
 from keras_gan.interfaces import Preempted
 from pipelines import hashes, metadata, pushed
 from pipelines.components import evaluator, infra_validator
@@ -376,96 +375,9 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, capsys):
     assert "Expected a lineage store; received" in capsys.readouterr().err
 
 
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def in_child(flags, prepare, log):
-    """Run the chain in a fork of this process; return how that ended.
-
-    A fork has imported TensorFlow already; nothing of it may have run here before.
-    """
-    child = os.fork()
-    if child == 0:
-        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        code = 99
-        try:
-            prepare()
-            code = execute(*flags)
-            sys.stdout.flush()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def kills():
-    """Every place to be killed at: (name, what arranges for it)."""
-
-    def at_begin(step):
-        def prepare():
-            begin = metadata.Store.begin
-
-            def begin_and_die(self, name, *arguments):
-                number = begin(self, name, *arguments)
-                return die() if name == step else number
-
-            metadata.Store.begin = begin_and_die
-
-        return prepare
-
-    def at_finish(step):
-        """All is written and renamed (or pushed), and not recorded."""
-
-        def prepare():
-            finish = metadata.Store.finish
-
-            def die_or_finish(self, number, *arguments):
-                if self.describe(number)["component"] == step:
-                    die()
-                return finish(self, number, *arguments)
-
-            metadata.Store.finish = die_or_finish
-
-        return prepare
-
-    def in_training():
-        save = checkpoints.Checkpoints.save
-
-        def save_and_die(self, gan, *arguments):
-            path = save(self, gan, *arguments)
-            return die() if path.name == "step-0000008" else path
-
-        checkpoints.Checkpoints.save = save_and_die
-
-    for step in STEPS:
-        if step == "Trainer":
-            yield "Trainer trains", in_training
-        yield f"{step} ends", at_finish(step)
-        if step == "Pusher":
-            yield f"{step} begins", at_begin(step)
-
-
-if __name__ == "__main__":  # of the test below, in a process in which TensorFlow did nothing yet
-    import pathlib
-
-    from keras_gan import distribution  # noqa: F401  imported before the forks
-    from pipelines import blessing, transforms  # noqa: F401
-    from pipelines.components import pusher, trainer  # noqa: F401
-
-    export._compare = lambda *arguments: None
-    where = pathlib.Path(sys.argv[1])
-    told = {}
-    for place, prepare in [*kills(), ("nothing", lambda: None), ("again", lambda: None)]:
-        status = in_child(arguments(where), prepare, where / "log")
-        told[place] = (status, (where / "log").read_text())
-    sys.stdout.write(json.dumps(told))
-
-
 def test_a_kill_at_any_step_loses_nothing_but_that_step(tmp_path, chain):
     shutil.copy2(chain / "images.npz", tmp_path / "images.npz")
-    done = run_module("tests.test_run", str(tmp_path), cwd=hashes.PROJECT)
+    done = run_module("tests.kills", str(tmp_path), cwd=hashes.PROJECT)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told.pop("again")[0] == 0

@@ -50,33 +50,27 @@ setup(
     extras_require={
         "dev": [
             "distributed>=2024.4.2",  # Dask, on which the pipeline is tested
+            "grpcio>=1.60",
             "hypothesis>=6.100",
             "mypy>=2",
             "pre-commit>=4",
             "pytest>=9",
             "pytest-xdist>=3.8",
+            "pyyaml>=6",
             "ruff>=0.17",
             "setuptools>=77",
+            "tensorflow-serving-api>=2.19",  # what the client's messages are compared with
         ],
-        "serving": ["tensorflow-serving-api>=2.19"],
+        "serving": ["grpcio>=1.60"],  # for keras_gan.client; its REST needs nothing more
     },
     entry_points={
         "console_scripts": [
             "keras-gan-train = keras_gan.train:run",
             "keras-gan-evaluate = keras_gan.evaluate:run",
+            "keras-gan-export-model = keras_gan.export_model:run",
             "keras-gan-figures = keras_gan.figures:run",
             "keras-gan-sample = keras_gan.sample:run",
             "keras-gan-theory = keras_gan.theory:run",
             "keras-gan-preprocess = pipelines.preprocess:run",
             "keras-gan-verify = pipelines.verify:run",
-            "keras-gan-run = pipelines.run:run",
-            "keras-gan-lineage = pipelines.lineage:run",
-        ]
-    },
-    classifiers=[
-        "Programming Language :: Python :: 3.11",
-        "Programming Language :: Python :: 3.12",
-        "Programming Language :: Python :: 3.13",
-        "Topic :: Scientific/Engineering :: Artificial Intelligence",
-    ],
-)
+            "keras-gan-verify-model = keras_gan.verify_model:run",

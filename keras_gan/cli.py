@@ -4,6 +4,7 @@ Flags are parsed before anything heavy is imported, so `--help` and mistakes ans
 input is one sentence on standard error and exit code 2.
 """
 
+import contextlib
 import errno
 import logging as standard_logging
 import os
@@ -11,7 +12,7 @@ import pathlib
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags, logging
 
@@ -106,20 +107,21 @@ def expect_flags(arguments: Sequence[str]) -> None:
         )
 
 
-def expect_one_of(values: flags.FlagValues, first: str, second: str) -> None:
-    """Fail unless exactly one of two flags was given."""
-    given = [f"--{name}={values[name].value}" for name in (first, second) if values[name].value]
+def expect_one_of(values: flags.FlagValues, *names: str) -> None:
+    """Fail unless exactly one of some flags was given."""
+    given = [f"--{name}={values[name].value}" for name in names if values[name].value]
     if len(given) != 1:
         received = " and ".join(given) or "neither"
-        raise UserError(f"Expected either --{first} or --{second}; received {received}.")
+        expected = " or ".join(f"--{name}" for name in names)
+        raise UserError(f"Expected either {expected}; received {received}.")
 
 
 def expect_checkpoint_of_a_run(values: flags.FlagValues) -> None:
-    """Fail if a checkpoint was asked of an export."""
-    if values.model and values.checkpoint != values["checkpoint"].default:
+    """Fail if a checkpoint was asked of what is no run."""
+    if not values.workdir and values.checkpoint != values["checkpoint"].default:
         raise UserError(
-            f"Expected --checkpoint with --workdir; received --checkpoint={values.checkpoint} and "
-            f"--model={values.model}, which is an export."
+            f"Expected --checkpoint with --workdir; received --checkpoint={values.checkpoint} "
+            "without it: an export is of one step."
         )
 
 
@@ -133,16 +135,25 @@ def expect_writable(folder: str | os.PathLike[str]) -> None:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without its chatter, which it writes before any log level is read.
+    """Import TensorFlow without its chatter."""
+    with without_chatter():
+        import tensorflow  # noqa: F401
 
-    What it wrote is shown if the import fails.
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep from standard error what TensorFlow's library writes before any log level is read.
+
+    What it wrote is shown if the block fails.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as chatter:
         stderr = os.dup(2)
         os.dup2(chatter.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            yield
+        except UserError:
+            raise
         except BaseException:
             chatter.seek(0)
             os.write(stderr, chatter.read())

@@ -135,6 +135,8 @@ def main(values: flags.FlagValues) -> None:
         logs = pathlib.Path(values.workdir) / "logs"
         callbacks.write_scalars(logs, callbacks.current_step(gan), scalars)
     info = records.DatasetInfo.read(examples)
+    if gan is not None:
+        evaluation.keep(values.workdir, callbacks.current_step(gan), info, rows["generator"])
     published = PUBLISHED_MNIST if info.dataset.startswith("mnist/") else {}
     if evaluation.is_face_database(info):
         published = PUBLISHED_FACES

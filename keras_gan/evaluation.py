@@ -1,16 +1,19 @@
 """Judging samplers, and the ruler that judges them, on a data folder."""
 
+import json
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
 
-from keras_gan import data, experiment, export, records
+from keras_gan import data, experiment, export, files, records
 from keras_gan.gan import GAN
 from keras_gan.interfaces import LatentSampler, Sampler, UserError
 from keras_gan.metrics import kmeans, parzen
+
+KEPT = "evaluation.json"  # in a work directory
 
 
 class Subject(NamedTuple):
@@ -135,6 +138,45 @@ def measure_ruler(
         drawings["all training images"] = train
         drawings["cluster centres of them"] = kmeans.centroids(train, len(chosen), seed=seed)
     return {name: _judge(drawn, *judges) for name, drawn in drawings.items()}
+
+
+def keep(
+    workdir: str | os.PathLike[str], step: int, info: records.DatasetInfo, row: dict[str, float]
+) -> None:
+    """Write beside a run what the row of its samples says, for the card of its export."""
+    known = {"step": step, "data_hash": info.data_hash, "row": row}
+    with files.replacing(pathlib.Path(workdir) / KEPT) as temporary:
+        temporary.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def kept(workdir: str | os.PathLike[str], step: int, data_hash: str) -> dict[str, Any]:
+    """Read what `keep` wrote of this step and these data, as a card has it; {} if nothing."""
+    try:
+        known = json.loads((pathlib.Path(workdir) / KEPT).read_text())
+        return (
+            as_metrics(known["row"])
+            if (known["step"], known["data_hash"])
+            == (
+                step,
+                data_hash,
+            )
+            else {}
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def as_metrics(row: dict[str, float]) -> dict[str, Any]:
+    """Write a row of `evaluate` as a model's card has it."""
+    return {
+        f"Parzen log-likelihood, nats{name}": {
+            "mean": row[f"{prefix}log_likelihood"],
+            "stderr": row[f"{prefix}stderr"],
+            "sigma": round(row[f"{prefix}sigma"], 4),
+            "samples": row["samples"],
+        }
+        for prefix, name in (("", ""), ("fine_", ", sigma fitted finely"))
+    }
 
 
 def is_face_database(info: records.DatasetInfo) -> bool:

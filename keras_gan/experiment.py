@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from keras_gan import (
     records,
     scales,
 )
+from keras_gan import card as cards
 from keras_gan import workdir as workdirs
 from keras_gan.beside import Beside
 from keras_gan.config import Recipe
@@ -244,19 +245,12 @@ def train(
             if not (collapsed.was_good and beside.restore()):
                 raise
             logging.warning("Back at step %s", f"{callbacks.current_step(gan):,}")
-        card = {
-            "name": recipe.name,
-            "dataset": info.dataset,
-            "data_hash": info.data_hash,
-            "step": callbacks.current_step(gan),
-            "recipe": json.loads(recipe.to_json()),
-        }
         return Result(
             gan=gan,
             steps=callbacks.current_step(gan),
             samples=beside.grids.act(),
             logs=beside.logs,
-            model=_export_once(gan, exports, card),
+            model=_export_once(gan, exports, _card(gan, recipe, info, saved)),
             stopped=stopped,
         )
 
@@ -334,11 +328,67 @@ def load_run(workdir: str | os.PathLike[str], which: str = "newest") -> tuple[GA
     return gan, run
 
 
+def export_run(
+    workdir: str | os.PathLike[str],
+    export_dir: str | os.PathLike[str],
+    *,
+    version: int | None = None,
+    which: str = "newest",
+    measured: Callable[[int, str], dict[str, Any]] | None = None,
+) -> pathlib.Path:
+    """Export the generator of a checkpoint.
+
+    Args:
+        workdir: of a run.
+        export_dir: folder of the export's versions.
+        version: a whole number; one above the newest when None.
+        which: "newest", "best" or a step's number.
+        measured: tells, by step and data hash, what is known beyond what training measured.
+
+    Returns:
+        The version's folder.
+    """
+    gan, run = load_run(workdir, which)
+    saved = checkpoints.Checkpoints(
+        pathlib.Path(workdir) / "checkpoints", run["recipe"], run["data_hash"]
+    )
+    try:
+        info = records.DatasetInfo.read(run["examples"])
+    except UserError:
+        info = None  # moved or deleted: what the run knows of the data will have to do
+    card = _card(gan, run["recipe"], info, saved) | {"data_hash": run["data_hash"]}
+    if measured is not None:
+        card["metrics"] |= measured(card["step"], run["data_hash"])
+    return export.export(gan, export_dir, version=version, card=card)
+
+
+def _card(
+    gan: GAN,
+    recipe: Recipe,
+    info: records.DatasetInfo | None,
+    saved: checkpoints.Checkpoints,
+) -> dict[str, Any]:
+    """Say in a model's card which run it is of."""
+    step = callbacks.current_step(gan)
+    found = [one.card()["metrics"] for one in saved.all() if one.step == step]
+    metrics = {f"{name} while training": value for name, value in (found or [{}])[0].items()}
+    return {
+        "name": recipe.name,
+        "dataset": recipe.dataset if info is None else info.dataset,
+        "data_hash": "" if info is None else info.data_hash,
+        "data": {} if info is None else cards.data_facts(info),
+        "step": step,
+        "recipe": json.loads(recipe.to_json()),
+        "metrics": metrics,
+    }
+
+
 def _export_once(gan: GAN, directory: pathlib.Path, card: dict[str, Any]) -> pathlib.Path:
     """Export, unless the newest version is of this recipe, data and step already."""
-    newest = directory / str(max(export.versions(directory), default=0))
-    if (newest / export.CARD).is_file():
-        known = json.loads((newest / export.CARD).read_text())
-        if all(known.get(key) == value for key, value in card.items()):
+    newest = directory / str(max(cards.versions(directory), default=0))
+    if (newest / cards.CARD).is_file():
+        known = cards.read(newest)
+        same = all(known.get(key) == card[key] for key in ("recipe", "data_hash", "step"))
+        if same and known.get("format") == export.FORMAT:
             return newest
     return export.export(gan, directory, card=card)

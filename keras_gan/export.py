@@ -1,19 +1,30 @@
 """SavedModel exports of a generator, in the layout that TensorFlow Serving watches."""
 
-import json
+import datetime
+import io
 import os
 import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
-from keras_gan import files, priors
+from keras_gan import card as cards
+from keras_gan import files, images, messages, records, servable, signatures
 from keras_gan.gan import GAN
-from keras_gan.interfaces import UserError
+from keras_gan.interfaces import MAX_ROWS, UserError, image_seeds
+from keras_gan.version import __version__
 
-CARD = pathlib.Path("assets.extra") / "card.json"  # TensorFlow Serving leaves this folder alone
+FORMAT = 2  # of the signatures and the card
+GRID_IMAGES = 64
+CHECK_SECONDS = 600.0
+ROUNDED = 1.0 / images.WHITE  # what a tiny difference may become between two pixel values
 
 
 def export(
@@ -25,61 +36,73 @@ def export(
 ) -> pathlib.Path:
     """Write the generator (its moving average, where there is one) as `directory/version`.
 
-    Signatures: `serving_default` maps latent, float32 [B, d], to images, float32 [B, H, W, C] in
-    [0, 1]; `sample` maps the scalars n, int32, and seed, int64, to the images that
-    `gan.sample(n, seed=seed)` gives; `noise` maps them to these images' latent vectors, for those
-    who draw many in batches. The export is loaded again and compared with the live model before it
-    is renamed into place.
+    `signatures.build` says what it answers. TensorFlow's C++ loader answers the warm-up requests in
+    a process of its own, where the answers must be the live model's; only then does the version
+    get its name. A server that polls `directory` never sees half of it.
 
     Args:
         gan: the model to draw from.
         directory: folder of all versions.
         version: a whole number; one above the newest when None.
-        card: what to write beside the model, as JSON.
+        card: what the model card shall say; see `card`.
 
     Returns:
         The version's folder.
+
+    Raises:
+        UserError: if there is such a version already.
     """
-    directory = pathlib.Path(directory)
-    if version is None:
-        version = max(versions(directory), default=0) + 1
-    target = directory / str(version)
-    if target.exists():
-        raise UserError(f"Expected a new version; received {target}, which exists.")
-
-    def noise(n: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"latent": gan.prior.sample(n, priors.key(seed, priors.SAMPLES, 0))}
-
-    def sample(n: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        return serve(noise(n, seed)["latent"])
-
-    def serve(latent: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"images": gan(latent)}
-
+    target = _target(directory, version)
+    endpoints = signatures.build(gan)
     archive = keras.export.ExportArchive()
-    archive.track(gan.average or gan.generator)
-    if gan.scale is not None:
-        archive.track(gan.scale)
-    latent = tf.TensorSpec((None, gan.prior.dimension), tf.float32, name="latent")
-    archive.add_endpoint("serving_default", serve, [latent])
-    scalars = [tf.TensorSpec((), tf.int32, name="n"), tf.TensorSpec((), tf.int64, name="seed")]
-    archive.add_endpoint("sample", sample, scalars)
-    archive.add_endpoint("noise", noise, scalars)
+    for part in (gan.average or gan.generator, gan.discriminator, gan.scale):
+        if part is not None:
+            archive.track(part)
+    for name, signature in endpoints.items():
+        archive.add_endpoint(name, signature.function, list(signature.inputs.values()))
     with files.new_folder(target) as folder:
         archive.write_out(folder, verbose=False)
-        (folder / CARD).parent.mkdir(exist_ok=True)
-        facts = {"image_shape": list(gan.image_shape), "latent": gan.prior.dimension}
-        (folder / CARD).write_text(json.dumps({**(card or {}), **facts}, indent=2) + "\n")
-        _compare(gan, folder)
+        (folder / cards.EXTRA).mkdir()
+        _write_warm_up(folder / cards.WARM_UP, endpoints, target.parent.name)
+        grid = images.grid(images.to_uint8(gan.sample(GRID_IMAGES, seed=0)))
+        images.write_png(folder / cards.GRID, grid)
+        _compare(gan, endpoints, folder)
+        cards.write(folder, {**(card or {}), **_facts(gan, folder)})
+        _sync(folder)
     return target
 
 
-def versions(directory: str | os.PathLike[str]) -> list[int]:
-    """List the versions below a folder of exports, oldest first."""
-    directory = pathlib.Path(directory)
-    if not directory.is_dir():
-        return []
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit())
+def push(
+    model: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    card: dict[str, Any] | None = None,
+    version: int | None = None,
+) -> pathlib.Path:
+    """Copy an exported version to another folder of versions, as the next one.
+
+    Args:
+        model: the version's folder.
+        directory: folder of all versions of what is served.
+        card: facts to add to its card.
+        version: a whole number; one above the newest when None.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        UserError: if `model` is not as it was exported, or there is such a version already.
+    """
+    model = pathlib.Path(model)
+    known = cards.verify(model)
+    target = _target(directory, version)
+    with files.new_folder(target) as folder:
+        shutil.copytree(model, folder, dirs_exist_ok=True)
+        cards.verify(folder)
+        if card:
+            cards.write(folder, {**known, **card})
+        _sync(folder)
+    return target
 
 
 class ExportedSampler:
@@ -91,59 +114,164 @@ class ExportedSampler:
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
+        servable.expect_harmless(self.folder)
         self._model = tf.saved_model.load(str(folder))
         self._noise = self._model.signatures["noise"]
         self._generate = self._model.signatures["serving_default"]
+        self._discriminate = self._model.signatures["discriminate"]
         shape = self._generate.structured_outputs["images"].shape
         self.image_shape: tuple[int, int, int] = tuple(shape[1:])
         self.card: dict[str, Any] = {}
-        if (self.folder / CARD).is_file():
-            self.card = json.loads((self.folder / CARD).read_text())
+        if (self.folder / cards.CARD).is_file():
+            self.card = cards.read(self.folder)
 
-    def sample(self, n: int, *, seed: int, batch_size: int = 500) -> np.ndarray:
+    def sample(
+        self, n: int, *, seed: int, truncation: float = 1.0, batch_size: int = 500
+    ) -> np.ndarray:
         """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
-        z = self.noise(n, seed=seed)
+        z = self.noise(n, seed=seed, truncation=truncation)
         return np.concatenate(
             [self.generate(z[i : i + batch_size]) for i in range(0, n, batch_size)]
         )
 
-    def noise(self, n: int, *, seed: int) -> np.ndarray:
+    def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
-        drawn = self._noise(n=tf.constant(n, tf.int32), seed=tf.constant(seed, tf.int64))
-        return drawn["latent"].numpy()
+        seeds = image_seeds(n, seed)
+        parts = [seeds[i : i + MAX_ROWS] for i in range(0, n, MAX_ROWS)]
+        shares = [np.full(len(part), truncation, np.float32) for part in parts]
+        drawn = [
+            self._noise(seed=tf.constant(part), truncation=tf.constant(share))["latent"].numpy()
+            for part, share in zip(parts, shares, strict=True)
+        ]
+        return np.concatenate(drawn)
 
     def generate(self, z: np.ndarray) -> np.ndarray:
         """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
         return self._generate(latent=tf.constant(z))["images"].numpy()
+
+    def discriminate(self, images: np.ndarray) -> np.ndarray:
+        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1]."""
+        return self._discriminate(images=tf.constant(images))["logits"].numpy()
 
 
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
     """Load an export: one version's folder, or a folder of versions, of which the newest is taken.
 
     Raises:
-        UserError: if there is no export at `path`.
+        UserError: if there is no export at `path`, or one of an earlier format.
     """
-    path = pathlib.Path(path)
-    folder = path
-    if not (path / "saved_model.pb").is_file() and versions(path):
-        folder = path / str(versions(path)[-1])
-    if not (folder / "saved_model.pb").is_file():
-        raise UserError(
-            f"Expected an export (saved_model.pb, or numbered versions of it); received {path}. "
-            "Try saved_models/NAME as python -m keras_gan.train wrote it."
-        )
+    folder = cards.find(path)
     try:
-        return ExportedSampler(folder)
+        sampler = ExportedSampler(folder)
     except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(
             f"Expected an export of keras_gan; received {folder}, which does not load: {error}"
         ) from error
+    return sampler
 
 
-def _compare(gan: GAN, folder: pathlib.Path) -> None:
-    live, loaded = gan.sample(16, seed=0), ExportedSampler(folder).sample(16, seed=0)
-    difference = float(np.abs(live - loaded).max())
+def _target(directory: str | os.PathLike[str], number: int | None) -> pathlib.Path:
+    directory = pathlib.Path(directory)
+    if number is None:
+        number = max(cards.versions(directory), default=0) + 1
+    target = directory / str(number)
+    if target.exists():
+        raise UserError(
+            f"Expected a new version; received {target}, which exists. Versions are never written "
+            "over. Try a higher --version, or none."
+        )
+    return target
+
+
+def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
+    """Say what every card says."""
+    return {
+        "format": FORMAT,
+        "image_shape": list(gan.image_shape),
+        "latent": gan.prior.dimension,
+        "max_rows": MAX_ROWS,
+        "weights": "live" if gan.average is None else "moving average",
+        "signatures": {
+            name: [
+                ", ".join(messages.describe(key, info) for key, info in sorted(infos.items()))
+                for infos in signature
+            ]
+            for name, signature in sorted(servable.read_signatures(folder).items())
+        },
+        "versions": {
+            "keras_gan": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _write_warm_up(
+    path: pathlib.Path, endpoints: dict[str, signatures.Signature], name: str
+) -> None:
+    """Write what a server shall answer before it says that the version is available."""
+    with path.open("wb") as file:
+        for signature, endpoint in endpoints.items():
+            for request in endpoint.requests:
+                log = messages.PredictionLog()
+                log.predict_log.request.CopyFrom(
+                    messages.predict_request(
+                        request, messages.model_spec(name, signature=signature)
+                    )
+                )
+                file.write(records.frame(log.SerializeToString()))
+
+
+def _compare(gan: GAN, endpoints: dict[str, signatures.Signature], folder: pathlib.Path) -> None:
+    """Have a fresh process answer the warm-up requests, as the live model does."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = pathlib.Path(scratch) / "answers.npz"
+        command = [sys.executable, "-m", "keras_gan.loader", str(folder), f"--out={out}"]
+        # The process that trains holds the accelerator.
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=CHECK_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"Expected the export to load; received: {done.stderr.strip()}")
+        with np.load(out, allow_pickle=False) as file:
+            answers = dict(file)
     half = any(layer.compute_dtype != "float32" for layer in gan.generator.layers)
     # A compiled graph rounds elsewhere: with eight bits of precision that can be seen.
-    if difference > (0.05 if half else 1e-5):
-        raise RuntimeError(f"Expected the export to equal the live model; differs by {difference}.")
+    tolerance = 0.05 if half else 1e-4
+    number = 0
+    for signature in endpoints.values():
+        for request in signature.requests:
+            inputs = {name: tf.constant(array) for name, array in request.items()}
+            for name, live in signature.function(**inputs).items():
+                pair = live.numpy(), answers[f"{number}/{name}"]
+                if name == "png_bytes":
+                    pair = _pixels(pair[0]), _pixels(pair[1])
+                difference = np.abs(pair[0] - pair[1]) / np.maximum(1.0, np.abs(pair[0]))
+                if difference.max() > (tolerance + ROUNDED if name == "png_bytes" else tolerance):
+                    raise RuntimeError(
+                        f"Expected the export to equal the live model; its {name} differ by "
+                        f"{difference.max()}. Nothing was kept."
+                    )
+            number += 1
+
+
+def _pixels(strings: np.ndarray) -> np.ndarray:
+    """Decode PNG files."""
+    pictures = [images.to_float(np.asarray(Image.open(io.BytesIO(text)))) for text in strings]
+    return np.stack(pictures)
+
+
+def _sync(folder: pathlib.Path) -> None:
+    """Have the disk hold every file before the folder gets its name."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            files.sync(path)

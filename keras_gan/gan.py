@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gan import losses, priors, replicas
+from keras_gan.interfaces import image_seeds
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -269,8 +270,12 @@ class GAN(keras.Model):
 
     def discriminate(self, images: Any) -> np.ndarray:
         """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1]."""
+        return self.logits(images).numpy()
+
+    def logits(self, images: Any) -> tf.Tensor:
+        """Do what `discriminate` does, inside a graph too."""
         seen = images if self.scale is None else self.scale(images)
-        return self.discriminator(seen, training=False)[:, 0].numpy()
+        return self.discriminator(seen, training=False)[:, 0]
 
     def value(self, images: Any, *, seed: int) -> float:
         """Estimate V(D, G) of equation 1, without dropout, from images and as many samples of G.
@@ -282,30 +287,35 @@ class GAN(keras.Model):
             images: float32 [n, H, W, C] in [0, 1].
             seed: of the samples' noise.
         """
-        z = self.prior.sample(len(images), priors.key(seed, priors.SAMPLES, 0))
+        z = self.prior.latent(image_seeds(len(images), seed))
         fake = self.discriminator(self.generator(z, training=False), training=False)[:, 0]
         negative = losses.LOSSES["minimax"].discriminator(self.discriminate(images), fake)
         return -float(tf.reduce_mean(negative))
 
-    def sample(self, n: int, *, seed: int, batch_size: int = 500) -> np.ndarray:
+    def sample(
+        self, n: int, *, seed: int, truncation: float = 1.0, batch_size: int = 500
+    ) -> np.ndarray:
         """Draw `n` images; the same seed gives the same images, and fewer are the first of more.
+
+        Image i is that of the number seed * 2**32 + i, which a server takes by itself.
 
         Args:
             n: how many.
             seed: of the noise, in [0, 2**32).
+            truncation: in (0, 1]: the central share of the prior to draw from; see `Prior.latent`.
             batch_size: images made at once.
 
         Returns:
             float32 [n, H, W, C] in [0, 1].
         """
-        z = self.noise(n, seed=seed)
+        z = self.noise(n, seed=seed, truncation=truncation)
         return np.concatenate(
             [self.generate(z[i : i + batch_size]) for i in range(0, n, batch_size)]
         )
 
-    def noise(self, n: int, *, seed: int) -> np.ndarray:
+    def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
-        return self.prior.sample(n, priors.key(seed, priors.SAMPLES, 0)).numpy()
+        return self.prior.latent(image_seeds(n, seed), truncation).numpy()
 
     def generate(self, z: np.ndarray) -> np.ndarray:
         """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""

@@ -37,8 +37,15 @@ def to_float(images: Any) -> Any:
     return tf.cast(images, tf.float32) / WHITE
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Round float images in [0, 1] to uint8; values outside are clipped."""
+def to_uint8(images: Any) -> Any:
+    """Round float images in [0, 1] to uint8; values outside are clipped.
+
+    Takes numpy arrays and TensorFlow tensors.
+    """
+    if not isinstance(images, np.ndarray):
+        import tensorflow as tf
+
+        return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * WHITE), tf.uint8)
     return np.rint(np.clip(images, 0.0, 1.0) * WHITE).astype(np.uint8)
 
 

@@ -4,6 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
+MAX_ROWS = 1024  # images in one request to an exported generator
+
 
 class UserError(ValueError):
     """Input that the user can put right: a CLI prints its sentence and exits with code 2."""
@@ -19,6 +21,19 @@ class Preempted(Stopped):
     """A run that was ended from outside; the same command goes on with it."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+def image_seeds(n: int, seed: int) -> np.ndarray:
+    """Number the images that `sample(n, seed=seed)` draws; each is a function of its number alone.
+
+    Args:
+        n: how many.
+        seed: in [0, 2**32).
+
+    Returns:
+        int64 [n]: seed * 2**32, and one more for each image after the first.
+    """
+    return (np.arange(n, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))).astype(np.int64)
 
 
 class Sampler(Protocol):

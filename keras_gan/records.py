@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import google_crc32c
@@ -237,6 +238,24 @@ def frame(record: bytes) -> bytes:
     """Put a record into TFRecord framing: length, its masked CRC-32C, data, its masked CRC-32C."""
     length = len(record).to_bytes(8, "little")
     return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+
+
+def unframe(content: bytes) -> Iterator[bytes]:
+    """Read the records of a TFRecord file's content.
+
+    Raises:
+        ValueError: at the first record that is cut short or has changed.
+    """
+    position = 0
+    while position < len(content):
+        start = position + 12  # after the length and its checksum
+        length = content[position : position + 8]
+        stop = start + int.from_bytes(length, "little")
+        sums = content[start - 4 : start], content[stop : stop + 4]
+        if sums != (_masked_crc(length), _masked_crc(content[start:stop])):
+            raise ValueError(f"a record at byte {position:,} that is cut short or has changed")
+        yield content[start:stop]
+        position = stop + 4
 
 
 def _masked_crc(data: bytes) -> bytes:

@@ -35,6 +35,18 @@ def pytest_sessionstart(session):
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+@pytest.fixture(autouse=True)
+def quick_exports(request, monkeypatch):
+    """Leave out the fresh process that checks an export, but for tests marked `whole_export`.
+
+    It takes two seconds, and most tests of training do not look at its export.
+    """
+    if "whole_export" not in request.keywords:
+        from keras_gan import export
+
+        monkeypatch.setattr(export, "_compare", lambda *arguments: None)
+
+
 def write_examples(
     folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0, parameters=None
 ):

@@ -1,11 +1,10 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import callbacks, experiment, export, records
+from keras_gan import callbacks, card, experiment, export, records
 from keras_gan.config import Optimizer
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Stopped, UserError
@@ -30,8 +29,8 @@ def test_a_run_leaves_what_it_says(run):
     assert (root / "work" / "samples" / "step-0000006.png").is_file()  # sample_every=4
     assert result.model == root / "export" / "1"
     assert list(result.logs.glob("events.out.tfevents.*"))
-    card = json.loads((result.model / export.CARD).read_text())
-    assert (card["step"], card["name"], card["latent"]) == (7, "case", 5)
+    facts = card.read(result.model)
+    assert (facts["step"], facts["name"], facts["latent"]) == (7, "case", 5)
 
 
 def test_curves_are_window_means_at_their_steps(run):
@@ -52,7 +51,7 @@ def test_a_finished_run_trains_no_more_and_exports_once(run, examples):
     root, result = run
     again = experiment.train(RECIPE, root / "work", examples, root / "export")
     assert again.model == result.model
-    assert export.versions(root / "export") == [1]
+    assert card.versions(root / "export") == [1]
 
 
 def test_load_run_gives_the_same_samples(run):
@@ -163,13 +162,13 @@ def test_divergence_stops_with_a_sentence(examples, tmp_path):
     )
     with pytest.raises(Stopped, match=r"finite numbers; received .*nan.* first, at step \d+"):
         experiment.train(wild, tmp_path / "w", examples, tmp_path / "e")
-    assert not export.versions(tmp_path / "e")
+    assert not card.versions(tmp_path / "e")
 
 
 def test_newest_version_is_a_number_not_a_word(tmp_path):
     for name in ("1", "2", "10", "best"):
         (tmp_path / name).mkdir()
-    assert export.versions(tmp_path) == [1, 2, 10]
+    assert card.versions(tmp_path) == [1, 2, 10]
 
 
 def test_an_existing_version_is_never_overwritten(run, tmp_path):

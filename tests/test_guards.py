@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import callbacks, experiment, export, guards, loop
+from keras_gan import callbacks, card, experiment, guards, loop
 from keras_gan.checkpoints import Checkpoints
 from keras_gan.config import Optimizer
 from keras_gan.gan import GAN
@@ -74,7 +74,7 @@ def test_the_first_bad_tensor_and_step_are_named(examples, tmp_path, poison, sai
     assert stop.value.exit_code == 3
     assert "Back at step 6." in str(stop.value)
     assert "or --on_nan=rollback" in str(stop.value)
-    assert not export.versions(tmp_path / "e")
+    assert not card.versions(tmp_path / "e")
     gan, _ = experiment.load_run(tmp_path / "w")
     assert int(gan.step.numpy()) == 6
     assert not guards.non_finite_weight(gan)
@@ -202,7 +202,7 @@ def no_room(monkeypatch, *where):
 def test_a_full_disk_at_either_end_is_no_end(examples, tmp_path, monkeypatch, said, where):
     no_room(monkeypatch, where)
     result = experiment.train(RECIPE, *folders(examples, tmp_path))
-    assert export.versions(tmp_path / "e") == [1]
+    assert card.versions(tmp_path / "e") == [1]
     assert result.steps == 12
     with pytest.raises(Stopped, match="Make room; the same command goes on"):
         experiment.train(RECIPE, tmp_path / "w2", examples, tmp_path / "e2", on_full_disk="stop")

@@ -6,14 +6,34 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CLIS = {"train", "evaluate", "sample", "figures", "theory"}
+CLIS = {
+    "train",
+    "evaluate",
+    "sample",
+    "figures",
+    "theory",
+    "export_model",
+    "loader",
+    "verify_model",
+}
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
-    {"images", "records", "overrides", "config", "recipes", "densities"},
+    {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
+    {"card", "servable", "transports"},
+    {"client"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
     {"gan"},
-    {"data", "metrics", "callbacks", "export", "workdir", "checkpoints", "distribution"},
+    {
+        "data",
+        "metrics",
+        "callbacks",
+        "export",
+        "signatures",
+        "workdir",
+        "checkpoints",
+        "distribution",
+    },
     {"monitors", "toy", "guards"},
     {"loop", "beside"},
     {"plots"},
@@ -96,7 +116,20 @@ PIPELINES_LIGHT = {
     "pushed.py",
     "component.py",
 }
-LIGHT = {"interfaces", "files", "cli", "images", "records", "overrides", "config", "recipes", *CLIS}
+LIGHT = {
+    "messages",
+    "card",
+    "servable",
+    "interfaces",
+    "files",
+    "cli",
+    "images",
+    "records",
+    "overrides",
+    "config",
+    "recipes",
+    *CLIS,
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

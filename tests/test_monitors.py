@@ -1,12 +1,11 @@
 import dataclasses
-import json
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import cli, experiment, export, monitors, train
+from keras_gan import card, cli, experiment, monitors, train
 from keras_gan.interfaces import UserError
 from keras_gan.metrics import diversity
 from keras_gan.metrics.diversity import Diversity
@@ -291,8 +290,8 @@ def test_a_stopped_run_ends_at_the_last_good_checkpoint(examples, tmp_path, look
     assert result.steps == 6
     assert int(result.gan.step.numpy()) == 6
     assert result.samples.name == "step-0000006.png"
-    assert export.versions(tmp_path / "e") == [1]
-    assert json.loads((result.model / export.CARD).read_text())["step"] == 6
+    assert card.versions(tmp_path / "e") == [1]
+    assert card.read(result.model)["step"] == 6
     saved = {path.name for path in (tmp_path / "w" / "checkpoints").iterdir()}
     assert saved == {"step-0000000", "step-0000002", "step-0000006"}
     points = scalars(result.logs)
@@ -307,7 +306,7 @@ def test_a_run_that_never_had_variety_is_an_error(examples, tmp_path, looks):
     recipe = dataclasses.replace(RECIPE, steps=14)
     with pytest.raises(monitors.Collapsed, match="collapsed by step 10"):
         experiment.train(recipe, tmp_path / "w", examples, tmp_path / "e", on_collapse="stop")
-    assert not export.versions(tmp_path / "e")
+    assert not card.versions(tmp_path / "e")
 
 
 def test_a_stopped_run_is_not_repeated_but_may_go_on(examples, tmp_path, looks):
@@ -361,7 +360,7 @@ def test_a_warned_run_goes_on_and_logs_the_held_out_bound(examples, tmp_path, lo
     result = experiment.train(recipe, tmp_path / "w", examples, tmp_path / "e")
     assert (result.steps, result.stopped) == (10, "")
     assert len(warnings) == 1
-    assert export.versions(tmp_path / "e") == [1]
+    assert card.versions(tmp_path / "e") == [1]
     assert (tmp_path / "w" / "checkpoints" / "step-0000008" / "checkpoint.json").is_file()
     points = scalars(result.logs)
     assert [step for step, _ in points["held_out/jsd_bound"]] == [5, 10]
@@ -424,6 +423,6 @@ def test_the_command_exits_with_3_when_an_alarm_ended_it(
     assert cli.run(train.main, train_flags, train.__doc__, ["train", *arguments]) == 3
     printed = capsys.readouterr()
     assert said in printed.out
-    assert export.versions(tmp_path / "e") == ([1] if said else [])
+    assert card.versions(tmp_path / "e") == ([1] if said else [])
     step = 6 if said else 10
     assert f"error: The generator has collapsed by step {step}" in printed.err

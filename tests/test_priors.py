@@ -48,6 +48,76 @@ def test_priors_are_pure_and_serialise(name):
     )
 
 
+def mixed(word):
+    """Scramble as SplitMix64 does, in Python's own integers."""
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    return word ^ word >> 31
+
+
+def test_mixing_is_that_of_splitmix64():
+    gamma = 0x9E3779B97F4A7C15
+    # The published generator's first numbers from the seed 1234567.
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    words = np.array([(1234567 + i * gamma) % 2**64 for i in (1, 2, 3)], np.uint64)
+    assert priors._mix(tf.constant(words)).numpy().tolist() == published
+    assert [mixed(int(word)) for word in words] == published
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4), st.integers(1, 5))
+def test_uniforms_equal_python_in_and_outside_a_graph(seeds, n):
+    gamma = 0x9E3779B97F4A7C15
+    expected = [
+        [((mixed((mixed(s % 2**64) + i * gamma) % 2**64) >> 41) + 0.5) / 2**23
+         for i in range(1, n + 1)]
+        for s in seeds
+    ]  # fmt: skip
+    given_ = tf.constant(seeds, tf.int64)
+    np.testing.assert_array_equal(priors.uniforms(given_, n), expected)
+    inside = tf.function(lambda words: priors.uniforms(words, n), autograph=False)
+    np.testing.assert_array_equal(inside(given_), expected)
+
+
+@pytest.mark.parametrize("name", priors.PRIORS)
+def test_a_seeds_latent_is_the_same_in_any_batch(name):
+    prior = priors.PRIORS[name](11)
+    seeds = np.array([0, 5, -1, 2**40, 5])
+    whole = prior.latent(seeds).numpy()
+    assert whole.dtype == np.float32
+    for seed, row in zip(seeds, whole, strict=True):
+        # TensorFlow's quantiles may round otherwise in vectors than alone.
+        np.testing.assert_allclose(prior.latent([seed]), row[None], rtol=1e-6, atol=1e-6)
+    assert len({row.round(4).tobytes() for row in whole}) == 4  # 5 came twice
+
+
+@pytest.mark.parametrize("name", priors.PRIORS)
+def test_latents_are_distributed_as_training_noise_is(name):
+    prior = priors.PRIORS[name](20)
+    drawn = np.sort(prior.latent(np.arange(20_000)).numpy().ravel())
+    trained = np.sort(prior.sample(20_000, priors.key(0, 1, 0)).numpy().ravel())
+    grid = np.linspace(-2.5, 2.5, 41)
+    shares = [np.searchsorted(values, grid) / len(values) for values in (drawn, trained)]
+    np.testing.assert_allclose(shares[0], shares[1], atol=0.005)
+    columns = prior.latent(np.arange(20_000)).numpy()
+    correlation = np.corrcoef(columns.T) - np.eye(20)
+    assert np.abs(correlation).max() < 0.06 if name == "spherical" else 0.04
+    neighbours = (columns[1:] * columns[:-1]).mean(axis=0)  # of seeds that follow each other
+    assert np.abs(neighbours).max() < 0.04
+
+
+def test_truncation_keeps_the_central_share():
+    seeds = np.arange(3000)
+    whole = priors.Uniform(5).latent(seeds).numpy()
+    np.testing.assert_array_equal(whole, priors.Uniform(5).latent(seeds, 1.0))
+    np.testing.assert_allclose(priors.Uniform(5).latent(seeds, 0.25), whole / 4, atol=1e-6)
+    normal = priors.Normal(5).latent(seeds, np.full(3000, 0.5, np.float32)).numpy()
+    assert 0.67 < np.abs(normal).max() <= 0.6745  # the quartiles of N(0, 1)
+    mixed_ = priors.Normal(5).latent([7, 7], [0.5, 1.0]).numpy()
+    np.testing.assert_array_equal(mixed_[1], priors.Normal(5).latent([7])[0])
+    assert (np.abs(mixed_[0]) < np.abs(mixed_[1])).all()
+
+
 def test_dimension_must_be_positive():
     with pytest.raises(ValueError, match="received dimension=0"):
         priors.Normal(0)

@@ -1,0 +1,234 @@
+"""Draw images from a server: TensorFlow Serving's, or any that speaks its protocols.
+
+    from keras_gan.client import SamplerClient
+    images = SamplerClient("grpc://127.0.0.1:8500", "mnist").sample(64, seed=0)
+
+Needs neither TensorFlow nor Keras; gRPC needs the extra keras_gan[serving]. With grpcs:// and
+https:// it is TLS.
+"""
+
+import io
+import random
+import time
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_gan import images, messages
+from keras_gan.interfaces import MAX_ROWS, UserError, image_seeds
+from keras_gan.transports import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    Description,
+    Grpc,
+    Rest,
+    ServerError,
+    Transport,
+)
+
+PORTS = {"grpc": 8500, "grpcs": 8500, "http": 8501, "https": 8501}
+RESTARTS = 3  # when the version that gave the first images is gone before the last ones
+
+
+class SamplerClient:
+    """Draws from a generator that a server holds.
+
+    A large number of images is asked for in batches, all from one version, whatever is loaded or
+    unloaded meanwhile. `UNAVAILABLE`, and nothing else, is tried again, after longer and longer
+    waits.
+
+    Args:
+        url: grpc://HOST:PORT, http://HOST:PORT, or grpcs:// and https:// with TLS.
+        model: the model's name there.
+        version: a version's number; the newest one there if not given.
+        label: a version's label, as in "stable".
+        timeout: seconds that a call of `sample` may take in all; the server is told what is left.
+        tries: how often to ask for the same images at most.
+        batch_size: images in one request, at most 1024.
+        certificates: a PEM file of who signs the server's certificate; the usual ones if not given.
+
+    Raises:
+        UserError: if the arguments are not of this form.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str = "",
+        timeout: float = 60.0,
+        tries: int = 5,
+        batch_size: int = 256,
+        certificates: str | None = None,
+    ):
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise UserError(
+                f"Expected a URL of grpc://, grpcs://, http:// or https:// with a host; received "
+                f"{url!r}. Try grpc://127.0.0.1:8500."
+            )
+        if not 1 <= batch_size <= MAX_ROWS:
+            raise UserError(f"Expected batch_size of 1 to {MAX_ROWS}; received {batch_size}.")
+        if tries < 1 or timeout <= 0:
+            raise UserError(f"Expected tries and timeout above 0; received {tries=}, {timeout=}.")
+        if version is not None and label:
+            raise UserError(f"Expected a version or a label; received {version=} and {label=}.")
+        self.url, self.model = url, model
+        self._version, self._label = version, label
+        self._timeout, self._tries, self._batch_size = timeout, tries, batch_size
+        tls = parts.scheme in ("grpcs", "https")
+        make = Grpc if parts.scheme.startswith("grpc") else Rest
+        self._transport: Transport = make(
+            parts.hostname, parts.port or PORTS[parts.scheme], tls, certificates
+        )
+
+    def sample(
+        self, n: int, *, seed: int = 0, truncation: float = 1.0, labels: Any = None
+    ) -> np.ndarray:
+        """Draw `n` images, the same for the same seed: those of `GAN.sample`, in 8 bits.
+
+        Args:
+            n: how many.
+            seed: of the noise, in [0, 2**32).
+            truncation: in (0, 1]: the central share of the prior to draw from.
+            labels: class numbers [n], for a conditional model.
+
+        Returns:
+            uint8 [n, H, W, C].
+
+        Raises:
+            ServerError: if the server cannot be reached in time, or refuses.
+        """
+        if n < 1 or not 0 <= seed < 2**32 or not 0 < truncation <= 1:
+            raise UserError(
+                "Expected n of at least 1, seed in [0, 2**32) and truncation in (0, 1]; received "
+                f"{n=}, {seed=}, {truncation=}."
+            )
+        inputs = {"seed": image_seeds(n, seed)}
+        signature = "sample_png" if self._transport.prefers_png else "sample"
+        if truncation < 1:
+            signature = "sample_truncated"
+            inputs["truncation"] = np.full(n, truncation, np.float32)
+        if labels is not None:
+            inputs["label"] = np.asarray(labels, np.int64)
+            if inputs["label"].shape != (n,):
+                raise UserError(
+                    f"Expected {n} labels; received shape {inputs['label'].shape}. Try one label "
+                    "for each image."
+                )
+        deadline = time.monotonic() + self._timeout
+        for restart in range(RESTARTS + 1):
+            pinned = n > self._batch_size  # all batches from the version that gives the first
+            version = self._expect(signature, inputs, deadline) if pinned else self._version
+            try:
+                batches = [
+                    self._ask(signature, _rows(inputs, start, self._batch_size), version, deadline)
+                    for start in range(0, n, self._batch_size)
+                ]
+                return np.concatenate(batches)
+            except ServerError as error:
+                gone = pinned and self._version is None and error.code == "NOT_FOUND"
+                if not gone or restart == RESTARTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def describe(self) -> Description:
+        """Say which version answers, and its signatures' inputs."""
+        return self._describe(time.monotonic() + self._timeout)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._transport.close()
+
+    def __enter__(self) -> "SamplerClient":
+        """Use the client as a context."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let go of connections."""
+        self.close()
+
+    def _expect(self, signature: str, inputs: dict[str, Any], deadline: float) -> int:
+        """Return the version that answers, if it can be asked this."""
+        found = self._describe(deadline)
+        if found.signatures.get(signature) != set(inputs):
+            known = "; ".join(
+                f"{name}({', '.join(sorted(takes))})" for name, takes in found.signatures.items()
+            )
+            raise ServerError(
+                "INVALID_ARGUMENT",
+                f"Expected {self.model} to have the signature {signature}"
+                f"({', '.join(sorted(inputs))}); received version {found.version} with {known}. "
+                "Try a model that keras_gan.export_model wrote.",
+            )
+        return found.version
+
+    def _describe(self, deadline: float) -> Description:
+        spec = messages.model_spec(self.model, self._version, self._label)
+        return self._tried(lambda left: self._transport.describe(spec, left), deadline)
+
+    def _ask(
+        self, signature: str, inputs: dict[str, np.ndarray], version: int | None, deadline: float
+    ) -> np.ndarray:
+        label = "" if version is not None else self._label
+        spec = messages.model_spec(self.model, version, label, signature)
+        outputs = self._tried(lambda left: self._transport.predict(spec, inputs, left), deadline)
+        if "png_bytes" in outputs:
+            return np.stack([_pixels(text) for text in outputs["png_bytes"]])
+        return images.to_uint8(outputs["images"])
+
+    def _tried(self, ask: Callable[[float], Any], deadline: float) -> Any:
+        """Ask until there is an answer, but again only when the server was not available."""
+        for number in range(1, self._tries + 1):
+            left = deadline - time.monotonic()
+            try:
+                if left <= 0:
+                    raise ServerError("DEADLINE_EXCEEDED", "the time was up before it was asked")
+                return ask(left)
+            except ServerError as error:
+                # With some jitter, so that many clients do not come back all at once.
+                wait = min(LONGEST_WAIT, FIRST_WAIT * 2**number) * random.uniform(0.5, 1.0)
+                last = number == self._tries or time.monotonic() + wait >= deadline
+                if error.code != "UNAVAILABLE" or last:
+                    raise self._explained(error, number) from error
+                time.sleep(wait)
+        raise AssertionError("unreachable")
+
+    def _explained(self, error: ServerError, tries: int) -> ServerError:
+        what = f"version {self._version} of " if self._version is not None else ""
+        what = f"the version labelled {self._label} of " if self._label else what
+        expected, advice = {
+            "UNAVAILABLE": (
+                f"a server at {self.url}",
+                f"{tries} {'try was' if tries == 1 else 'tries were'} made. Try another --url, or "
+                "wait until it is up.",
+            ),
+            "DEADLINE_EXCEEDED": (
+                f"an answer of {self.url} within {self._timeout:g} s",
+                "Try a longer time-out, or fewer images.",
+            ),
+            "NOT_FOUND": (
+                f"{what}the model {self.model!r} at {self.url}",
+                "Try another name, version or label.",
+            ),
+            "INVALID_ARGUMENT": (
+                f"a request that {self.model!r} at {self.url} takes",
+                "Try a model that keras_gan.export_model wrote, and fewer images at once.",
+            ),
+        }.get(error.code, (f"images of {self.model!r} at {self.url}", ""))
+        sentence = f"Expected {expected}; received {error.code}: {error}. {advice}"
+        return ServerError(error.code, " ".join(sentence.split()))
+
+
+def _rows(inputs: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
+    return {name: array[start : start + count] for name, array in inputs.items()}
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    return picture[..., None] if picture.ndim == 2 else picture  # [H, W, C]

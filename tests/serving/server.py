@@ -1,0 +1,324 @@
+"""A server of TensorFlow Serving's protocols over TensorFlow's C++ loader, for tests.
+
+    python -m tests.serving.server --base=saved_models/mnist --name=mnist
+
+PredictionService and ModelService over gRPC, built on the published stubs, and the REST routes; on
+loopback only. What is tested against it is that the client, the exports and the protocols agree: it
+is not TensorFlow Serving. Prints one line of JSON, the two ports, when a version is loaded.
+"""
+
+import argparse
+import base64
+import concurrent.futures
+import http.server
+import json
+import pathlib
+import re
+import signal
+import sys
+import threading
+import time
+
+import grpc
+import numpy as np
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from keras_gan import card, messages
+from keras_gan.interfaces import UserError
+from keras_gan.servable import INVALID_ARGUMENT, Servable, ServingError
+
+NOT_FOUND, UNAVAILABLE = 5, 14
+HTTP = {INVALID_ARGUMENT: 400, NOT_FOUND: 404, UNAVAILABLE: 503, 4: 504}
+CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class Versions:
+    """The loaded versions of one model: the newest, or all, as a folder has them."""
+
+    def __init__(self, base, name, keep_all, labels):
+        self.base, self.name, self.keep_all = pathlib.Path(base), name, keep_all
+        self.labels = labels
+        self.loaded: dict[int, Servable] = {}
+        self.failed: dict[int, str] = {}
+
+    def poll(self):
+        """Load what is new; then let go of what is no longer wanted."""
+        present = card.versions(self.base)
+        wanted = present if self.keep_all else present[-1:]
+        for number in wanted:
+            if number not in self.loaded:
+                try:
+                    self.loaded[number] = Servable(self.base / str(number))
+                    self.failed.pop(number, None)
+                except UserError as error:  # the older ones go on
+                    self.failed[number] = str(error)
+        if any(number in self.loaded for number in wanted):
+            # The session is freed when the last request that uses it is answered.
+            self.loaded = {n: each for n, each in self.loaded.items() if n in wanted}
+
+    def find(self, name, number=None, label=""):
+        """Return (version, servable) as TensorFlow Serving chooses it."""
+        if label:
+            if label not in self.labels:
+                raise ServingError(NOT_FOUND, f"Unrecognized servable version label: {label}")
+            number = self.labels[label]
+        loaded = dict(self.loaded)
+        chosen = max(loaded, default=-1) if number is None else number
+        if name != self.name or chosen not in loaded:
+            wanted = f"Specific({name}, {number})" if number is not None else f"Latest({name})"
+            raise ServingError(NOT_FOUND, f"Servable not found for request: {wanted}")
+        return chosen, loaded[chosen]
+
+
+class Faults:
+    """What goes wrong on purpose."""
+
+    def __init__(self, delay, unavailable):
+        self.delay, self.unavailable = delay, unavailable
+        self.lock = threading.Lock()
+        self.deadlines: list[float] = []
+
+    def happen(self):
+        time.sleep(self.delay)
+        with self.lock:
+            if self.unavailable > 0:
+                self.unavailable -= 1
+                raise ServingError(UNAVAILABLE, "on purpose")
+
+
+def requested(spec):
+    """Read a ModelSpec: name, version or None, label."""
+    number = spec.version.value if spec.HasField("version") else None
+    return spec.name, number, spec.version_label
+
+
+class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, versions, faults):
+        self.versions, self.faults = versions, faults
+
+    def Predict(self, request, context):  # noqa: N802
+        try:
+            self.faults.deadlines.append(context.time_remaining())
+            self.faults.happen()
+            number, servable = self.versions.find(*requested(request.model_spec))
+            signature = request.model_spec.signature_name or "serving_default"
+            inputs = {key: read(value) for key, value in request.inputs.items()}
+            answer = predict_pb2.PredictResponse()
+            answer.model_spec.name = self.versions.name
+            answer.model_spec.version.value = number
+            answer.model_spec.signature_name = signature
+            for key, array in servable.run(signature, inputs).items():
+                tensor = messages.PredictResponse().outputs["x"]
+                messages.fill_tensor(tensor, array)
+                answer.outputs[key].ParseFromString(tensor.SerializeToString())
+            return answer
+        except ServingError as error:
+            context.abort(CODES[error.code], str(error))
+
+    def GetModelMetadata(self, request, context):  # noqa: N802
+        try:
+            number, servable = self.versions.find(*requested(request.model_spec))
+        except ServingError as error:
+            context.abort(CODES[error.code], str(error))
+        answer = get_model_metadata_pb2.GetModelMetadataResponse()
+        answer.model_spec.name = self.versions.name
+        answer.model_spec.version.value = number
+        answer.metadata["signature_def"].Pack(signature_map(servable))
+        return answer
+
+
+class Models(model_service_pb2_grpc.ModelServiceServicer):
+    def __init__(self, versions):
+        self.versions = versions
+
+    def GetModelStatus(self, request, context):  # noqa: N802
+        try:
+            return status(self.versions, *requested(request.model_spec)[:2])
+        except ServingError as error:
+            context.abort(CODES[error.code], str(error))
+
+
+def signature_map(servable):
+    found = get_model_metadata_pb2.SignatureDefMap()
+    for name, signature in servable.signatures.items():
+        for ours, theirs in zip(
+            signature, (found.signature_def[name].inputs, found.signature_def[name].outputs),
+            strict=True,
+        ):  # fmt: skip
+            for key, info in ours.items():
+                theirs[key].ParseFromString(info.SerializeToString())
+    return found
+
+
+def status(versions, name, number):
+    if name != versions.name:
+        raise ServingError(NOT_FOUND, f"Could not find any versions of model {name}")
+    answer = get_model_status_pb2.GetModelStatusResponse()
+    for each in sorted({*versions.loaded, *versions.failed}, reverse=True):
+        if number in (None, each):
+            loaded = each in versions.loaded
+            one = answer.model_version_status.add(version=each, state=30 if loaded else 50)
+            one.status.error_message = versions.failed.get(each, "")
+    return answer
+
+
+def read(tensor):
+    ours = messages.PredictRequest().inputs["x"]
+    ours.ParseFromString(tensor.SerializeToString())
+    try:
+        return messages.read_tensor(ours)
+    except ValueError as error:
+        raise ServingError(INVALID_ARGUMENT, str(error)) from error
+
+
+ROUTE = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+    r"(?P<verb>:predict|/metadata|)"
+)
+
+
+def rest_handler(versions, faults):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.answer(self.get)
+
+        def do_POST(self):
+            self.answer(self.post)
+
+        def answer(self, act):
+            length = int(self.headers.get("Content-Length") or 0)
+            self.body = self.rfile.read(length)
+            try:
+                match = ROUTE.fullmatch(self.path)
+                if match is None:
+                    raise ServingError(INVALID_ARGUMENT, f"Malformed request: {self.path}")
+                number = None if match["version"] is None else int(match["version"])
+                code, found = 200, act(match["verb"], match["name"], number, match["label"] or "")
+            except ServingError as error:
+                code, found = HTTP.get(error.code, 500), {"error": str(error)}
+            content = json.dumps(found).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def get(self, verb, name, number, label):
+            if verb == "":
+                return as_json(status(versions, name, number))
+            found, servable = versions.find(name, number, label)
+            spec = {"name": name, "signature_name": "", "version": str(found)}
+            return {
+                "model_spec": spec,
+                "metadata": {"signature_def": as_json(signature_map(servable))},
+            }
+
+        def post(self, verb, name, number, label):
+            faults.happen()
+            if verb != ":predict":
+                raise ServingError(INVALID_ARGUMENT, f"Malformed request: {self.path}")
+            _, servable = versions.find(name, number, label)
+            try:
+                body = json.loads(self.body)
+                signature = body.get("signature_name", "serving_default")
+                columns = "inputs" in body
+                given = body["inputs"] if columns else body["instances"]
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
+                raise ServingError(INVALID_ARGUMENT, f"JSON parse error: {error!r}") from error
+            expected = servable.signatures.get(signature)
+            if expected is None:
+                servable.run(signature, {})  # says so
+            if not columns and given and isinstance(given[0], dict):
+                given = {key: [row[key] for row in given] for key in given[0]}
+            if not isinstance(given, dict):
+                given = {next(iter(expected.inputs)): given}
+            try:
+                inputs = {
+                    key: np.array(value, messages.DTYPES[expected.inputs[key].dtype])
+                    for key, value in given.items()
+                }
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
+                raise ServingError(INVALID_ARGUMENT, f"Failed to process: {error!r}") from error
+            answer = {k: plain(k, v) for k, v in servable.run(signature, inputs).items()}
+            if columns:
+                return {"outputs": next(iter(answer.values())) if len(answer) == 1 else answer}
+            rows = [dict(zip(answer, row, strict=True)) for row in zip(*answer.values())]  # noqa: B905
+            one = len(answer) == 1
+            return {"predictions": [next(iter(r.values())) for r in rows] if one else rows}
+
+        def log_message(self, *arguments):
+            pass
+
+    return Handler
+
+
+def as_json(message):
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def plain(name, array):
+    if array.dtype != object:
+        return array.tolist()
+    assert name.endswith("_bytes")  # or TensorFlow Serving would take it for text
+    return [{"b64": base64.b64encode(text).decode()} for text in array]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--base", required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--rest_port", type=int, default=0)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--labels", type=json.loads, default={})
+    parser.add_argument("--poll", type=float, default=0.2)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--unavailable", type=int, default=0)
+    parser.add_argument("--key", default="")
+    parser.add_argument("--certificate", default="")
+    flags = parser.parse_args()
+    versions = Versions(flags.base, flags.name, flags.all, flags.labels)
+    faults = Faults(flags.delay, flags.unavailable)
+    versions.poll()
+    server = grpc.server(
+        concurrent.futures.ThreadPoolExecutor(8),
+        options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        Predictions(versions, faults), server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(versions), server)
+    if flags.key:
+        pair = (pathlib.Path(flags.key).read_bytes(), pathlib.Path(flags.certificate).read_bytes())
+        credentials = grpc.ssl_server_credentials([pair])
+        port = server.add_secure_port(f"127.0.0.1:{flags.port}", credentials)
+    else:
+        port = server.add_insecure_port(f"127.0.0.1:{flags.port}")
+    server.start()
+    rest = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", flags.rest_port), rest_handler(versions, faults)
+    )
+    rest.daemon_threads = True
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
+    ports = {"grpc": port, "rest": rest.server_address[1]}
+    print(json.dumps(ports), flush=True)  # noqa: T201
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    while not stop.wait(flags.poll):
+        versions.poll()
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

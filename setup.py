@@ -73,4 +73,15 @@ setup(
             "keras-gan-theory = keras_gan.theory:run",
             "keras-gan-preprocess = pipelines.preprocess:run",
             "keras-gan-verify = pipelines.verify:run",
+            "keras-gan-run = pipelines.run:run",
+            "keras-gan-lineage = pipelines.lineage:run",
             "keras-gan-verify-model = keras_gan.verify_model:run",
+        ]
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -96,7 +96,8 @@ def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["read"] is not None:
         left_out = f"{facts['duplicates']:,} duplicates and {facts['rejected']:,} rejected left out"
         yield "", f"{facts['read']:,} read, {left_out}"
-    yield "Data", f"sha256 {facts['data_hash']}"
+    yield "", f"fingerprint {facts['fingerprint']} (of the files' names, sizes and dates, or content)"
+    yield "Data", f"sha256 {facts['data_hash']} (of {len(facts['shards'])} shards' own: --json)"
     yield "Schema", f"sha256 {made['SchemaGen']['outputs']['schema']['hash']}"
     anomalies = made["ExampleValidator"]["outputs"]["anomalies"]["properties"]["anomalies"]
     yield "Anomalies", f"{', '.join(anomalies)}, accepted" if anomalies else "none"
@@ -131,7 +132,7 @@ def _recipe(data: dict[str, Any]) -> str:
     recipe = Recipe.from_json(json.dumps(data))
     known = recipes.RECIPES.get(recipe.name)
     if known is None:
-        return recipe.name
+        return f"{recipe.name} (--json has all of it)"
     changed = [f"{key}={new}" for key, (_, new) in differences(known, recipe).items()]
     return f"{recipe.name}{' with ' if changed else ''}{', '.join(changed)}"
 

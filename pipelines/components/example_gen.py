@@ -38,6 +38,8 @@ def run(work: Work) -> Outcome:
             "dataset": info.dataset,
             "source": info.source,
             "source_files": files,
+            "fingerprint": info.quality.get("fingerprint"),
+            "shards": {shard.name: shard.sha256 for shard in info.shards},
             "data_hash": info.data_hash,
             "counts": info.counts,
             "image_shape": list(info.image_shape),

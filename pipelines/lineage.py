@@ -96,7 +96,7 @@ def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["read"] is not None:
         left_out = f"{facts['duplicates']:,} duplicates and {facts['rejected']:,} rejected left out"
         yield "", f"{facts['read']:,} read, {left_out}"
-    yield "", f"fingerprint {facts['fingerprint']} (of the files' names, sizes and dates, or content)"
+    yield "", f"fingerprint {facts['fingerprint']}"
     yield "Data", f"sha256 {facts['data_hash']} (of {len(facts['shards'])} shards' own: --json)"
     yield "Schema", f"sha256 {made['SchemaGen']['outputs']['schema']['hash']}"
     anomalies = made["ExampleValidator"]["outputs"]["anomalies"]["properties"]["anomalies"]

@@ -73,6 +73,8 @@ setup(
             "keras-gan-theory = keras_gan.theory:run",
             "keras-gan-preprocess = pipelines.preprocess:run",
             "keras-gan-verify = pipelines.verify:run",
+            "keras-gan-run = pipelines.run:run",
+            "keras-gan-lineage = pipelines.lineage:run",
             "keras-gan-verify-model = keras_gan.verify_model:run",
         ]
     },

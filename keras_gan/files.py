@@ -66,7 +66,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     _delete_abandoned(path)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{PARTIAL}"))
     temporary.chmod(0o777 & ~UMASK)
-    with _held(temporary):
+    with held(temporary):
         try:
             yield temporary
             temporary.rename(path)
@@ -97,12 +97,12 @@ def is_full(error: BaseException) -> bool:
 def _delete_abandoned(path: pathlib.Path) -> None:
     """Delete what killed processes left beside `path`; the living hold theirs."""
     for folder in path.parent.glob(f".{glob.escape(path.name)}{PARTIAL}{'[a-z0-9_]' * 8}/"):
-        with contextlib.suppress(OSError), _held(folder):
+        with contextlib.suppress(OSError), held(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _held(folder: pathlib.Path) -> Iterator[None]:
+def held(folder: pathlib.Path) -> Iterator[None]:
     """Hold a folder for this process; `BlockingIOError` if another one does."""
     handle = os.open(folder, os.O_RDONLY)
     try:

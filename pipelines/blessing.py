@@ -40,21 +40,14 @@ def judge(
         (the description, anomalies that are not accepted); with any, the folder stays unblessed.
     """
     statistics = read_statistics(folder, info)
-    schema = _choose(info, options, statistics)
+    schema = choose_schema(info, options.schema, statistics)
     text = schemas.to_text(schema).encode()
     with storage.create(storage.join(folder, records.SCHEMA_FILE)) as file:
         file.write(text)
     baseline = None
     if checks.baseline:
         baseline = read_statistics(checks.baseline, records.DatasetInfo.read(checks.baseline))
-    anomalies = schemas.validate(
-        schema, statistics, info.image_shape, info.quality["overlap"], baseline
-    )
-    rejected, read = info.quality["rejected"], info.quality["read"]
-    if rejected > checks.max_rejected * read:
-        share = f"more than {checks.max_rejected:.1%}: see rejected.tsv, --max_rejected"
-        text_ = f"{rejected:,} of {read:,} files, {share}"
-        anomalies.append(Anomaly("too_many_rejected", "all", text_))
+    anomalies = find_anomalies(info, schema, statistics, checks.max_rejected, baseline)
     refused = [anomaly for anomaly in anomalies if anomaly.name not in checks.allow]
     info = dataclasses.replace(
         info,
@@ -77,6 +70,42 @@ def judge(
     return info, refused
 
 
+def find_anomalies(
+    info: records.DatasetInfo,
+    schema: schema_pb2.Schema,
+    statistics: Statistics,
+    max_rejected: float,
+    baseline: Statistics | None = None,
+) -> list[Anomaly]:
+    """List what does not hold of written data.
+
+    Args:
+        info: what was written.
+        schema: what was expected.
+        statistics: of each split.
+        max_rejected: share of the images that may have been unusable.
+        baseline: the statistics of an earlier data folder.
+    """
+    anomalies = schemas.validate(
+        schema, statistics, info.image_shape, info.quality["overlap"], baseline
+    )
+    rejected, read = info.quality["rejected"], info.quality["read"]
+    if rejected > max_rejected * read:
+        share = f"more than {max_rejected:.1%}: see rejected.tsv, --max_rejected"
+        text = f"{rejected:,} of {read:,} files, {share}"
+        anomalies.append(Anomaly("too_many_rejected", "all", text))
+    return anomalies
+
+
+def log_table(dataset: str, refused: list[Anomaly]) -> str:
+    """Log anomalies as a table; return their names with commas between."""
+    width = max(len(anomaly.name) for anomaly in refused)
+    where = max(len(anomaly.split) for anomaly in refused)
+    lines = [f"  {a.name:<{width}}  {a.split:<{where}}  {a.text}" for a in refused]
+    logging.warning("Anomalies of %s:\n%s", dataset, "\n".join(lines))
+    return ",".join(dict.fromkeys(anomaly.name for anomaly in refused))
+
+
 def expect_blessed(
     info: records.DatasetInfo, refused: list[Anomaly], out: str | os.PathLike[str]
 ) -> records.DatasetInfo:
@@ -87,11 +116,7 @@ def expect_blessed(
     """
     if not refused:
         return info
-    width = max(len(anomaly.name) for anomaly in refused)
-    where = max(len(anomaly.split) for anomaly in refused)
-    lines = [f"  {a.name:<{width}}  {a.split:<{where}}  {a.text}" for a in refused]
-    logging.warning("Anomalies of %s:\n%s", info.dataset, "\n".join(lines))
-    names = ",".join(dict.fromkeys(anomaly.name for anomaly in refused))
+    names = log_table(info.dataset, refused)
     raise UserError(
         f"Expected data without anomalies; received {names}. {out} stays unblessed, and training "
         "refuses it. Try better data, another --schema, or python -m pipelines.preprocess with "
@@ -114,15 +139,15 @@ def read_statistics(folder: str, info: records.DatasetInfo) -> Statistics:
     return found
 
 
-def _choose(
-    info: records.DatasetInfo, options: Options, statistics: Statistics
+def choose_schema(
+    info: records.DatasetInfo, given: str | None, statistics: Statistics
 ) -> schema_pb2.Schema:
     """Take the schema that was given, the one known for the data set, or what the data show."""
-    if options.schema:
-        return schemas.load(pathlib.Path(options.schema))
-    known = schemas.known(options.dataset)
+    if given:
+        return schemas.load(pathlib.Path(given))
+    made_with = info.parameters
+    known = schemas.known(made_with.get("dataset") or "")
     # A data set that is changed by flags is another one.
-    plain = not (options.size or options.channels or options.splits)
-    if known and plain:
+    if known and not any(made_with.get(name) for name in ("size", "channels", "splits")):
         return schemas.load(known)
     return schemas.infer(statistics, info.image_shape, info.classes)

@@ -207,6 +207,8 @@ ROUTE = re.compile(
 def rest_handler(versions, faults):
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # head and body in one packet: else each answer waits 40 ms for the other end
 
         def do_GET(self):
             self.answer(self.get)

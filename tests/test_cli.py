@@ -8,18 +8,39 @@ import typing
 import pytest
 from absl import flags
 
-from keras_gan import checkpoints, cli, config, distribution, evaluate, sample, train
+from keras_gan import (
+    checkpoints,
+    cli,
+    config,
+    distribution,
+    evaluate,
+    export_model,
+    loader,
+    sample,
+    train,
+    verify_model,
+)
 from keras_gan.interfaces import UserError
-from pipelines import preprocess, verify
+from pipelines import lineage, preprocess, verify
+from pipelines import run as chain
 
 COMMANDS = {
     "keras_gan.train": train,
     "keras_gan.sample": sample,
     "keras_gan.evaluate": evaluate,
+    "keras_gan.export_model": export_model,
+    "keras_gan.loader": loader,
+    "keras_gan.verify_model": verify_model,
     "pipelines.preprocess": preprocess,
     "pipelines.verify": verify,
+    "pipelines.run": chain,
+    "pipelines.lineage": lineage,
 }
-PASS_ON = {"pipelines.preprocess", "pipelines.verify"}  # Beam's flags, a folder
+# Beam's flags; a folder.
+PASS_ON = {
+    *("keras_gan.loader", "keras_gan.verify_model"),
+    *("pipelines.preprocess", "pipelines.verify", "pipelines.lineage"),
+}
 
 
 def test_train_offers_what_the_library_has():

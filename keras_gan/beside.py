@@ -47,6 +47,7 @@ class Beside:
         self._several = distribution.several_workers(gan.distribute_strategy)
         self.logs = workdir / "logs"
         split, held_out = _watched_images(info, examples)
+        labels = data.load_labels(examples, split, monitors.IMAGES) if gan.condition else None
         held_out = gan.as_drawn(held_out)
         every = recipe.checkpoint_every
         self.alarm = monitors.CollapseAlarm(
@@ -74,7 +75,7 @@ class Beside:
         writing = [callbacks.Curves(self.logs), self.grids, self.alarm]
         if split == "validation":
             rarely = HELD_OUT_EVERY * recipe.log_every
-            writing.append(monitors.HeldOut(held_out, self.logs, every=rarely))
+            writing.append(monitors.HeldOut(held_out, self.logs, every=rarely, labels=labels))
         self._room = guards.WhileThereIsRoom(
             [*writing, self._likelihood, self._saving], stop=stop_if_full
         )

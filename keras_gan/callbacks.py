@@ -18,11 +18,13 @@ from absl import logging
 from tqdm import tqdm
 
 from keras_gan import images
+from keras_gan.interfaces import class_rows
 
 # What the user reads, beside what the logs are called.
 NAMES = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 WIDE = "Epoch {desc} |{bar}| {n_fmt}/{total_fmt} {rate_fmt} {remaining} left{postfix}"
 NARROW = "{desc} {n_fmt}/{total_fmt} {rate_fmt} {remaining}{postfix}"  # fits 80 columns
+COLUMNS = 8  # of a grid with a row for each class
 PLAIN_SECONDS = 15  # between two lines where there is no terminal
 
 
@@ -159,6 +161,8 @@ class Periodic(keras.callbacks.Callback):
 class SampleGrids(Periodic):
     """Draw the same z again and again: a PNG file and a TensorBoard image.
 
+    Of a conditional GAN each class gets a row of eight.
+
     Args:
         directory: where `step-N.png` go.
         logs: where the event file goes.
@@ -184,7 +188,13 @@ class SampleGrids(Periodic):
     def act(self) -> pathlib.Path:
         """Draw now; return the file."""
         step = current_step(self.model)
-        canvas = images.grid(self.model.sample(self._n, seed=self._seed))
+        classes = getattr(self.model, "num_classes", None)
+        if classes:
+            labels = class_rows(classes, COLUMNS)
+            drawn = self.model.sample(len(labels), seed=self._seed, labels=labels)
+            canvas = images.grid(drawn, COLUMNS)
+        else:
+            canvas = images.grid(self.model.sample(self._n, seed=self._seed))
         path = self._directory / f"step-{step:07d}.png"
         images.write_png(path, canvas)
         with self._writer.as_default(step=step):

@@ -205,11 +205,14 @@ class DCGAN:
         filters: channels of the layer next to the image; doubled at each halving of the side.
         smallest: the side, in pixels, at which the halving stops.
         dropout: share of each discriminator feature map that is dropped.
+        conditioning: how a conditional discriminator gets its label: "projection" (Miyato and
+            Koyama 2018), or "maps" of one value each beside the image.
     """
 
     filters: int = 16
     smallest: int = 4
     dropout: float = 0.0
+    conditioning: Literal["projection", "maps"] = "projection"
 
     def __post_init__(self) -> None:
         _expect(self.filters > 0, "filters of at least 1", filters=self.filters)
@@ -248,6 +251,8 @@ class Recipe:
         prior: the distribution of z.
         latent: the number of dimensions of z.
         network: the pair of networks.
+        conditional: whether both networks are told the image's class: p(x|c) of section 7. The data
+            must have labels.
         generator_from: an earlier run's work directory: its generator's layers become the last ones
             of this run's generator, which goes on training them; empty for none.
         loss: a name in `losses.LOSSES`.
@@ -281,6 +286,7 @@ class Recipe:
     prior: Literal["uniform", "normal", "spherical"] = "normal"
     latent: int = 100
     network: Network = dataclasses.field(default_factory=MaxoutMLP)
+    conditional: bool = False
     generator_from: str = ""
     loss: Literal["minimax", "non_saturating"] = "non_saturating"
     update: Literal["alternating", "simultaneous"] = "simultaneous"

@@ -129,6 +129,20 @@ def expect_shares(batch_size: int, replicas: int) -> None:
 
 def load_split(root: str | os.PathLike[str], split: str, limit: int | None = None) -> np.ndarray:
     """Read a split's first images, in order, into memory: float32 [n, H, W, C] in [0, 1]."""
+    batches = _batches(root, split, limit, labels=False)
+    return np.concatenate(list(batches.as_numpy_iterator()))
+
+
+def load_labels(root: str | os.PathLike[str], split: str, limit: int | None = None) -> np.ndarray:
+    """Read the labels of the images that `load_split` reads: int64 [n]."""
+    batches = _batches(root, split, limit, labels=True).map(lambda images, labels: labels)
+    return np.concatenate(list(batches.as_numpy_iterator()))
+
+
+def _batches(
+    root: str | os.PathLike[str], split: str, limit: int | None, *, labels: bool
+) -> tf.data.Dataset:
+    """Read a split in order, in batches."""
     info = records.DatasetInfo.read(root)
     if not info.counts.get(split):
         known = ", ".join(name for name, count in info.counts.items() if count)
@@ -140,8 +154,7 @@ def load_split(root: str | os.PathLike[str], split: str, limit: int | None = Non
     dataset = tf.data.TFRecordDataset(files, info.compression)
     if limit is not None:
         dataset = dataset.take(limit)
-    batches = dataset.batch(1000).map(lambda batch: _parse(batch, info, False))
-    return np.concatenate(list(batches.as_numpy_iterator()))
+    return dataset.batch(1000).map(lambda batch: _parse(batch, info, labels))
 
 
 def _parse(serialized: tf.Tensor, info: records.DatasetInfo, labels: bool) -> object:

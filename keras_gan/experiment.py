@@ -64,6 +64,7 @@ def build(
     *,
     train_images: int,
     pixel_mean: np.ndarray | None = None,
+    classes: int = 0,
 ) -> GAN:
     """Make the compiled model that a recipe describes.
 
@@ -72,7 +73,16 @@ def build(
         image_shape: (H, W, C) of the data.
         train_images: images in the training split; schedules are counted in epochs or steps.
         pixel_mean: the training images' mean, [H, W, C] in [0, 1]; the generator starts from it.
+        classes: of the data's labels, which a conditional recipe needs.
+
+    Raises:
+        UserError: if the recipe is conditional and there are no classes.
     """
+    if recipe.conditional and not classes:
+        raise UserError(
+            "Expected labelled images for conditional=true; received data without classes. Try "
+            "--set conditional=false, or images in a folder for each class."
+        )
     generator, discriminator = networks.build_networks(
         recipe.network,
         latent=recipe.latent,
@@ -81,6 +91,7 @@ def build(
         pixel_mean=pixel_mean,
         seed=recipe.seed,
         dtype=recipe.compute_dtype,
+        conditions=classes if recipe.conditional else 0,
     )
     gan = GAN(
         generator,
@@ -91,6 +102,7 @@ def build(
         update=recipe.update,
         ema_decay=recipe.ema_decay,
         scale=scales.ContrastNormalization() if recipe.scale == "contrast" else None,
+        num_classes=classes if recipe.conditional else None,
         seed=recipe.seed,
         name=recipe.name,
     )
@@ -173,9 +185,16 @@ def train(
             recipe.made_for,
         )
 
-    mean = records.read_statistics(examples)["pixel_mean"]
+    statistics = records.read_statistics(examples)
+    _expect_labels(recipe, info, statistics)
     with strategy.scope():
-        gan = build(recipe, info.image_shape, train_images=info.counts["train"], pixel_mean=mean)
+        gan = build(
+            recipe,
+            info.image_shape,
+            train_images=info.counts["train"],
+            pixel_mean=statistics["pixel_mean"],
+            classes=len(info.classes),
+        )
     chief = distribution.is_chief(strategy)
     saved = checkpoints.Checkpoints(
         workdir / "checkpoints", recipe, info.data_hash, keep=keep, writes=chief
@@ -218,6 +237,7 @@ def train(
                     d_steps=recipe.d_steps,
                     first_step=step,
                     seed=recipe.seed,
+                    labels=recipe.conditional,
                     context=context,
                 )
             )
@@ -278,6 +298,18 @@ def _expect_compilable(recipe: Recipe, strategy: tf.distribute.Strategy) -> None
         )
 
 
+def _expect_labels(
+    recipe: Recipe, info: records.DatasetInfo, statistics: dict[str, np.ndarray]
+) -> None:
+    """Refuse a conditional run on images of which some have no label."""
+    labelled = int(statistics["label_counts"].sum())
+    if recipe.conditional and info.classes and labelled != info.counts["train"]:
+        raise UserError(
+            f"Expected a label for each of the {info.counts['train']} training images for "
+            f"conditional=true; received {labelled}. Try --set conditional=false."
+        )
+
+
 def _prepare(
     gan: GAN, recipe: Recipe, info: records.DatasetInfo, examples: str | os.PathLike[str]
 ) -> None:
@@ -321,7 +353,12 @@ def load_run(workdir: str | os.PathLike[str], which: str = "newest") -> tuple[GA
             f"Expected a work directory of keras_gan.train, with {workdirs.RUN_FILE} in it; "
             f"received {workdir}."
         )
-    gan = build(run["recipe"], tuple(run["image_shape"]), train_images=run["train_images"])
+    gan = build(
+        run["recipe"],
+        tuple(run["image_shape"]),
+        train_images=run["train_images"],
+        classes=len(run.get("classes", ())),
+    )
     saved = checkpoints.Checkpoints(workdir / "checkpoints", run["recipe"], run["data_hash"])
     if not saved.restore(gan, which):
         raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
@@ -357,6 +394,8 @@ def export_run(
     except UserError:
         info = None  # moved or deleted: what the run knows of the data will have to do
     card = _card(gan, run["recipe"], info, saved) | {"data_hash": run["data_hash"]}
+    if gan.num_classes:
+        card["classes"] = run["classes"]
     if measured is not None:
         card["metrics"] |= measured(card["step"], run["data_hash"])
     return export.export(gan, export_dir, version=version, card=card)
@@ -380,6 +419,7 @@ def _card(
         "step": step,
         "recipe": json.loads(recipe.to_json()),
         "metrics": metrics,
+        **({"classes": list(info.classes)} if gan.num_classes and info is not None else {}),
     }
 
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import losses, priors, replicas
+from keras_gan import conditions, losses, priors, replicas
+from keras_gan.conditions import joined
 from keras_gan.interfaces import image_seeds
 
 
@@ -18,6 +19,8 @@ class GAN(keras.Model):
     Args:
         generator: z, float32 [B, d] -> images, float32 [B, H, W, C] in [0, 1].
         discriminator: images -> logits [B, 1].
+            In a conditional pair the generator takes [z, c] and the discriminator [x, c], with
+            c float32 [B, conditions]: Keras models of two inputs.
         prior: the distribution of z, from `keras_gan.priors`.
         d_steps: discriminator steps per generator step: k of Algorithm 1.
         g_steps: generator steps per round; more than 1 let G run from a stale discriminator, which
@@ -28,6 +31,8 @@ class GAN(keras.Model):
         ema_decay: decay per round of a moving average of the generator's weights, which then draws
             the samples; 0 for none.
         scale: what the networks see, if not pixels in [0, 1]; see `keras_gan.scales`.
+        num_classes: K, if the pair is conditional and labels are class numbers, int [B] in [0, K),
+            which become one-hot. None for a pair without c, or one whose labels are c itself.
         seed: of all noise and masks, in [0, 2**32).
     """
 
@@ -42,6 +47,7 @@ class GAN(keras.Model):
         update: Literal["alternating", "simultaneous"] = "simultaneous",
         ema_decay: float = 0.0,
         scale: keras.layers.Layer | None = None,
+        num_classes: int | None = None,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -57,6 +63,8 @@ class GAN(keras.Model):
             raise ValueError(f"Expected ema_decay in [0, 1); received {ema_decay=}.")
         if not 0 <= seed < 2**32:
             raise ValueError(f"Expected seed in [0, 2**32); received {seed=}.")
+        self.condition = conditions.of(generator, discriminator, num_classes)
+        self.num_classes = num_classes
         self.generator = generator
         self.discriminator = discriminator
         self.prior = prior
@@ -138,7 +146,8 @@ class GAN(keras.Model):
         """Play one round: k discriminator steps, each on fresh data and noise, then those of G.
 
         Args:
-            data: real images, float32 [k * m, H, W, C] in [0, 1], or a tuple that starts with them.
+            data: real images, float32 [k * m, H, W, C] in [0, 1], or a tuple that starts with them
+                and goes on with their labels, which a conditional GAN needs.
 
         Returns:
             The means, since they were last reset, of d_loss = -V(D, G), g_loss, D(x), D(G(z)).
@@ -152,55 +161,69 @@ class GAN(keras.Model):
         if self.scale is not None:
             images = self.scale(images)
         *earlier, last = tf.split(images, self.d_steps)  # k of [m, H, W, C]
+        *earlier_c, c = self._split_labels(data)  # generated images get those of the real ones
         for index, real in enumerate(earlier):
-            self.discriminator_step(real, index)
+            self.discriminator_step(real, index, earlier_c[index])
         if self.update == "alternating":
-            self.discriminator_step(last, len(earlier))
-            self.generator_step(replicas.rows(last))
+            self.discriminator_step(last, len(earlier), c)
+            self.generator_step(replicas.rows(last), c=c)
         else:
-            self.simultaneous_step(last, len(earlier))
+            self.simultaneous_step(last, len(earlier), c)
         for index in range(1, self.g_steps):
-            self.generator_step(replicas.rows(last), index)
+            self.generator_step(replicas.rows(last), index, c)
         self._follow_generator()
         self.step.assign_add(1)
         return {name: replicas.log_value(mean) for name, mean in self.means.items()}
 
-    def discriminator_step(self, real: tf.Tensor, index: int = 0) -> None:
+    def _split_labels(self, data: Any) -> list[Any]:
+        """Return c for each of the k steps, float32 [m, conditions]; None each without a c."""
+        if not self.condition:
+            return [None] * self.d_steps
+        if not isinstance(data, tuple) or len(data) < 2 or data[1] is None:
+            raise ValueError(
+                "Expected pairs (images, labels): this GAN is conditional; received images alone. "
+                "Try train_dataset(..., labels=True)."
+            )
+        return tf.split(self.condition.vectors(data[1]), self.d_steps)
+
+    def discriminator_step(self, real: tf.Tensor, index: int = 0, c: Any = None) -> None:
         """Ascend D's gradient of log D(x) + log(1 - D(G(z))) on `real` and fresh noise.
 
         Args:
             real: images, float32 [m, H, W, C], as the networks see them.
             index: which of the k steps of this round it is.
+            c: what a conditional pair is told of each image, float32 [m, conditions].
         """
         n = replicas.rows(real)
-        fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
+        fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index, c)
         with tf.GradientTape() as tape:
-            real_logits, penalty = self._judge_real(real, index)
-            fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
+            real_logits, penalty = self._judge_real(real, index, c)
+            fake_logits = self._judge(fake, priors.FAKE_MASKS, index, c)
             loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
             total = replicas.share(loss + penalty, self.d_optimizer)
         weights = self.discriminator.trainable_variables
         replicas.apply(self.d_optimizer, tape.gradient(total, weights), weights)
         self._log(loss, real_logits, fake_logits)
 
-    def generator_step(self, n: Any, index: int = 0) -> None:
+    def generator_step(self, n: Any, index: int = 0, c: Any = None) -> None:
         """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is."""
+        noise, masks = priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS
         with tf.GradientTape() as tape:
-            fake = self._generate(n, priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS, index)
-            fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS, index)
+            fake = self._generate(n, noise, masks, index, c)
+            fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS, index, c)
             loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
             total = replicas.share(loss, self.g_optimizer)
         weights = self.generator.trainable_variables
         replicas.apply(self.g_optimizer, tape.gradient(total, weights), weights)
         self.means["g_loss"].update_state(loss)
 
-    def simultaneous_step(self, real: tf.Tensor, index: int = 0) -> None:
+    def simultaneous_step(self, real: tf.Tensor, index: int = 0, c: Any = None) -> None:
         """Move both networks from the same point, on the same noise and the same masks."""
         n = replicas.rows(real)
         with tf.GradientTape(persistent=True) as tape:
-            fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
-            real_logits, penalty = self._judge_real(real, index)
-            fake_logits = self._judge(fake, priors.FAKE_MASKS, index)
+            fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index, c)
+            real_logits, penalty = self._judge_real(real, index, c)
+            fake_logits = self._judge(fake, priors.FAKE_MASKS, index, c)
             d_loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
             g_loss = tf.reduce_mean(self.loss_pair.generator(fake_logits))
             d_total = replicas.share(d_loss + penalty, self.d_optimizer)
@@ -212,21 +235,21 @@ class GAN(keras.Model):
         self._log(d_loss, real_logits, fake_logits)
         self.means["g_loss"].update_state(g_loss)
 
-    def _generate(self, n: Any, noise: int, masks: int, index: int = 0) -> tf.Tensor:
+    def _generate(self, n: Any, noise: int, masks: int, index: int = 0, c: Any = None) -> tf.Tensor:
         z = replicas.draw(self.prior, n, self._key(noise, index, of_all=True))
         with priors.masks(self.generator, self._key(masks, index)):
-            return self.generator(z, training=True)  # [n, H, W, C]
+            return self.generator(joined(z, c), training=True)  # [n, H, W, C]
 
-    def _judge(self, images: tf.Tensor, stream: int, index: int = 0) -> tf.Tensor:
+    def _judge(self, images: tf.Tensor, stream: int, index: int = 0, c: Any = None) -> tf.Tensor:
         with priors.masks(self.discriminator, self._key(stream, index)):
-            return self.discriminator(images, training=True)[:, 0]  # [n]
+            return self.discriminator(joined(images, c), training=True)[:, 0]  # [n]
 
-    def _judge_real(self, real: tf.Tensor, index: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _judge_real(self, real: tf.Tensor, index: int, c: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Return D's logits on real images and the weighted R1 penalty."""
         if not self.r1:
-            return self._judge(real, priors.REAL_MASKS, index), tf.constant(0.0)
+            return self._judge(real, priors.REAL_MASKS, index, c), tf.constant(0.0)
         logits, norms = losses.squared_gradient_norm(
-            lambda images: self._judge(images, priors.REAL_MASKS, index), real
+            lambda images: self._judge(images, priors.REAL_MASKS, index, c), real
         )
         return logits, self.r1 / 2 * tf.reduce_mean(norms)
 
@@ -253,14 +276,29 @@ class GAN(keras.Model):
 
     # Sampling ----------------------------------------------------------------------------------
 
-    def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, z: tf.Tensor, labels: Any = None, training: bool = False) -> tf.Tensor:
         """Make images, float32 [B, H, W, C] in [0, 1], from z, float32 [B, d].
 
         Outside training they come from the moving average, where there is one.
+
+        Args:
+            z: latent vectors.
+            labels: of a conditional GAN: class numbers, int [B], or vectors, float32 [B, c].
+            training: whether batch statistics are those of this batch.
         """
         drawn = self.generator if training or self.average is None else self.average
-        images = drawn(z, training=training)
+        images = drawn(joined(z, self._told(labels)), training=training)
         return images if self.scale is None else self.scale.restore(images)
+
+    def _told(self, labels: Any) -> tf.Tensor | None:
+        """Return what the networks are told for these labels; nothing, without a c."""
+        if bool(self.condition) != (labels is not None):
+            raise ValueError(
+                "Expected labels: this GAN is conditional; received none."
+                if self.condition
+                else "Expected no labels: this GAN is not conditional; received some."
+            )
+        return self.condition.vectors(labels) if self.condition else None
 
     def as_drawn(self, images: np.ndarray) -> np.ndarray:
         """Give real images, float32 [n, H, W, C] in [0, 1], what every sample's scale gives it."""
@@ -268,16 +306,21 @@ class GAN(keras.Model):
             return images
         return self.scale.restore(self.scale(tf.constant(images))).numpy()
 
-    def discriminate(self, images: Any) -> np.ndarray:
-        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1]."""
-        return self.logits(images).numpy()
+    def discriminate(self, images: Any, labels: Any = None) -> np.ndarray:
+        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1].
 
-    def logits(self, images: Any) -> tf.Tensor:
+        A conditional D says whether they are real images of these labels, which it needs.
+        """
+        if labels is not None:
+            labels = self.condition.labels(len(images), labels)
+        return self.logits(images, labels).numpy()
+
+    def logits(self, images: Any, labels: Any = None) -> tf.Tensor:
         """Do what `discriminate` does, inside a graph too."""
         seen = images if self.scale is None else self.scale(images)
-        return self.discriminator(seen, training=False)[:, 0]
+        return self.discriminator(joined(seen, self._told(labels)), training=False)[:, 0]
 
-    def value(self, images: Any, *, seed: int) -> float:
+    def value(self, images: Any, *, seed: int, labels: Any = None) -> float:
         """Estimate V(D, G) of equation 1, without dropout, from images and as many samples of G.
 
         On images that D never saw, (V + log 4) / 2 estimates a lower bound of the Jensen-Shannon
@@ -286,14 +329,23 @@ class GAN(keras.Model):
         Args:
             images: float32 [n, H, W, C] in [0, 1].
             seed: of the samples' noise.
+            labels: of the images, if the GAN is conditional; the samples get the same.
         """
-        z = self.prior.latent(image_seeds(len(images), seed))
-        fake = self.discriminator(self.generator(z, training=False), training=False)[:, 0]
-        negative = losses.LOSSES["minimax"].discriminator(self.discriminate(images), fake)
+        z, c = self.prior.latent(image_seeds(len(images), seed)), self._told(labels)
+        made = self.generator(joined(z, c), training=False)
+        fake = self.discriminator(joined(made, c), training=False)[:, 0]
+        real = self.discriminate(images, labels)
+        negative = losses.LOSSES["minimax"].discriminator(real, fake)
         return -float(tf.reduce_mean(negative))
 
     def sample(
-        self, n: int, *, seed: int, truncation: float = 1.0, batch_size: int = 500
+        self,
+        n: int,
+        *,
+        seed: int,
+        labels: Any = None,
+        truncation: float = 1.0,
+        batch_size: int = 500,
     ) -> np.ndarray:
         """Draw `n` images; the same seed gives the same images, and fewer are the first of more.
 
@@ -302,32 +354,52 @@ class GAN(keras.Model):
         Args:
             n: how many.
             seed: of the noise, in [0, 2**32).
+            labels: of a conditional GAN: class numbers [n], the classes in turn (image i is of
+                class i % K) when None; or vectors [n, c], which have no default.
             truncation: in (0, 1]: the central share of the prior to draw from; see `Prior.latent`.
             batch_size: images made at once.
 
         Returns:
             float32 [n, H, W, C] in [0, 1].
         """
+        labels = self.condition.labels(n, labels)
         z = self.noise(n, seed=seed, truncation=truncation)
+        parts = [slice(i, i + batch_size) for i in range(0, n, batch_size)]
         return np.concatenate(
-            [self.generate(z[i : i + batch_size]) for i in range(0, n, batch_size)]
+            [self.generate(z[part], None if labels is None else labels[part]) for part in parts]
         )
 
     def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
         return self.prior.latent(image_seeds(n, seed), truncation).numpy()
 
-    def generate(self, z: np.ndarray) -> np.ndarray:
-        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
-        return self(tf.constant(z)).numpy()
+    def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d].
+
+        Labels are those of `sample`, with the same default.
+        """
+        labels = self.condition.labels(len(z), labels)
+        return self(tf.constant(z), None if labels is None else tf.constant(labels)).numpy()
 
     def live(self) -> "GAN":
         """Return a GAN that shares these networks and samples from the live weights."""
-        return GAN(self.generator, self.discriminator, self.prior, scale=self.scale, seed=self.seed)
+        return GAN(
+            self.generator,
+            self.discriminator,
+            self.prior,
+            scale=self.scale,
+            num_classes=self.num_classes,
+            seed=self.seed,
+        )
 
     def export(self, filepath: Any, **kwargs: Any) -> None:
         """Export `call` as Keras does; `keras_gan.export` adds sampling by seed and versions."""
-        self(tf.zeros((1, self.prior.dimension)))  # Keras exports only what was called
+        specs = [tf.TensorSpec((None, self.prior.dimension), tf.float32, name="z")]
+        if self.condition:
+            specs.append(self.condition.spec)
+            kwargs = {"input_signature": specs, **kwargs}
+        # Keras exports only what was called.
+        self(*(tf.zeros((1, *spec.shape[1:]), spec.dtype) for spec in specs))
         super().export(filepath, **kwargs)
 
     # Saving ------------------------------------------------------------------------------------
@@ -341,6 +413,7 @@ class GAN(keras.Model):
             "discriminator": serialize(self.discriminator),
             "prior": serialize(self.prior),
             "scale": None if self.scale is None else serialize(self.scale),
+            "num_classes": self.num_classes,
             "d_steps": self.d_steps,
             "g_steps": self.g_steps,
             "update": self.update,

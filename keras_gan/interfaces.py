@@ -1,9 +1,10 @@
 """What the parts promise each other: shapes and ranges are written down once, here."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+GRID_CLASSES = 32  # rows of a grid at most
 MAX_ROWS = 1024  # images in one request to an exported generator
 
 
@@ -36,16 +37,32 @@ def image_seeds(n: int, seed: int) -> np.ndarray:
     return (np.arange(n, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))).astype(np.int64)
 
 
+def class_rows(classes: int, columns: int) -> np.ndarray:
+    """Label the images of a grid with a row for each class: int64 [min(classes, 32) * columns]."""
+    return np.repeat(np.arange(min(classes, GRID_CLASSES)), columns)
+
+
 class Sampler(Protocol):
     """Anything that draws images: a live GAN, an exported generator, a client of a server.
 
-    Metrics and grids see a Sampler and nothing more.
+    Metrics and grids see a Sampler and nothing more. One of a conditional model draws its classes
+    in turn, image i of class i % K, unless it is told others.
     """
 
     image_shape: tuple[int, int, int]
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
         """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
+        ...
+
+
+class ClassSampler(Sampler, Protocol):
+    """A sampler of a conditional model; None classes if it is of another one after all."""
+
+    num_classes: int | None
+
+    def sample(self, n: int, *, seed: int, labels: Any = None) -> np.ndarray:
+        """Draw `n` images of the classes that `labels`, int [n], asks for."""
         ...
 
 

@@ -66,15 +66,24 @@ class HeldOut(Monitor):
         images: float32 [n, H, W, C] in [0, 1], not among the training images.
         logs: where the event file goes.
         every: steps between two estimates.
+        labels: of the images, for a conditional GAN.
     """
 
-    def __init__(self, images: np.ndarray, logs: str | os.PathLike[str], *, every: int):
+    def __init__(
+        self,
+        images: np.ndarray,
+        logs: str | os.PathLike[str],
+        *,
+        every: int,
+        labels: np.ndarray | None = None,
+    ):
         super().__init__(logs, every=every)
-        self._images = images
+        self._images, self._labels = images, labels
 
     def act(self) -> dict[str, float]:
         """Estimate now."""
-        value = self.model.value(self._images, seed=current_step(self.model) % 2**32)
+        seed = current_step(self.model) % 2**32
+        value = self.model.value(self._images, seed=seed, labels=self._labels)
         found = {"held_out/d_loss": -value, "held_out/jsd_bound": jsd_bound(value)}
         self.write(found)
         return found

@@ -96,6 +96,7 @@ def claim(
     run = {
         "recipe": json.loads(recipe.to_json()),
         "image_shape": info.image_shape,
+        "classes": list(info.classes),
         "train_images": info.counts["train"],
         "data_hash": info.data_hash,
         "examples": str(pathlib.Path(examples).resolve()),

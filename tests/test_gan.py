@@ -67,7 +67,7 @@ def test_each_discriminator_step_sees_other_rows(monkeypatch, update):
     gan = toy_gan(update=update, d_steps=3)
     seen = []
     for name in ("discriminator_step", "simultaneous_step"):
-        monkeypatch.setattr(gan, name, lambda real, index: seen.append((index, real)))
+        monkeypatch.setattr(gan, name, lambda real, index, c: seen.append((index, real)))
     data = rows(12)
     gan.train_step(data)
     assert [index for index, _ in seen] == [0, 1, 2]

@@ -21,6 +21,7 @@ LAYERS = [
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
     {"card", "servable", "transports"},
     {"client"},
+    {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
     {"gan"},

@@ -2,7 +2,8 @@
 
 Generators map z, float32 [B, latent], to images, float32 [B, H, W, C], in [0, 1] if their output is
 "sigmoid"; "linear" ones make what the networks see, which a `Scale` turns into pixels.
-Discriminators map images to logits, float32 [B, 1]; never to probabilities.
+Discriminators map images to logits, float32 [B, 1]; never to probabilities. Conditional pairs map
+[z, c] and [images, c], with c float32 [B, conditions].
 """
 
 import math
@@ -30,6 +31,7 @@ def build_networks(
     pixel_mean: np.ndarray | None = None,
     seed: int = 0,
     dtype: str = "float32",
+    conditions: int = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair of networks that `options` describes.
 
@@ -42,6 +44,7 @@ def build_networks(
         seed: of the initial weights.
         dtype: "float32", or "bfloat16" or "float16" for the hidden layers' arithmetic; weights stay
             float32.
+        conditions: numbers in c, the second input of both networks; 0 for none.
 
     Returns:
         (generator, discriminator), built.
@@ -54,6 +57,7 @@ def build_networks(
         output=output,
         seed=seed,
         dtype=policy,
+        conditions=conditions,
     )
     if pixel_mean is not None and output == "sigmoid":
         _start_from_mean(generator, pixel_mean)

@@ -5,9 +5,16 @@ import math
 import keras
 from keras import layers
 
+from keras_gan.conditions import joined
 from keras_gan.config import MaxoutConv
 from keras_gan.interfaces import UserError
-from keras_gan.networks.layers import Maxout, PixelBias, WholeMaxPooling
+from keras_gan.networks.layers import (
+    Maxout,
+    PixelBias,
+    WholeMaxPooling,
+    condition_input,
+    with_condition,
+)
 
 
 def build(
@@ -18,10 +25,11 @@ def build(
     output: str,
     seed: int,
     dtype: str,
+    conditions: int = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; for 32x32x3 with default options 64,825,072 and 12,454,073 parameters.
 
-    See `build_networks`.
+    A c joins z, and the image, as maps of one value each. See `build_networks`.
     """
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
     height, width, channels = image_shape
@@ -31,7 +39,8 @@ def build(
 
     limit = options.generator_range
     z = keras.Input((latent,), name="z")
-    h = z
+    c = condition_input(conditions)
+    h = with_condition(z, c, dtype)
     for index, units in enumerate(options.generator_units):
         h = layers.Dense(
             units, "relu", kernel_initializer=uniform(limit), name=f"hidden_{index}", dtype=dtype
@@ -59,10 +68,11 @@ def build(
     if any(extra):
         h = layers.Cropping2D(tuple((n // 2, n - n // 2) for n in extra), dtype=dtype)(h)
     images = PixelBias(output, name="pixels", dtype="float32")(h)
-    generator = keras.Model(z, images, name="generator")
+    generator = keras.Model(joined(z, c), images, name="generator")
 
     limit = options.discriminator_range
     x = keras.Input(image_shape, name="x")
+    c = told = condition_input(conditions)
     h = x
     dropout = options.input_dropout
     parts = zip(
@@ -70,6 +80,7 @@ def build(
     )
     for index, (count, kernel, pad, pool) in enumerate(parts):
         h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+        h, told = with_condition(h, told, dtype), None  # never dropped
         h = layers.ZeroPadding2D(pad, dtype=dtype)(h)
         if min(h.shape[1:3]) < kernel + pool - 1:
             raise UserError(
@@ -98,4 +109,4 @@ def build(
     h = Maxout(options.unit_pieces, dtype=dtype)(h)
     h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
     logits = layers.Dense(1, kernel_initializer=uniform(limit), name="logits", dtype="float32")(h)
-    return generator, keras.Model(x, logits, name="discriminator")
+    return generator, keras.Model(joined(x, c), logits, name="discriminator")

@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from keras_gan.conditions import joined
 from keras_gan.config import DCGAN
+from keras_gan.networks.layers import condition_input, with_condition
 
 
 def build(
@@ -17,11 +19,14 @@ def build(
     output: str,
     seed: int,
     dtype: str,
+    conditions: int = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; the image is halved, rounding up, until its smaller side is small enough.
 
     The generator normalises by batch; the discriminator does not, so that its answer on one image
-    never depends on the others. See `build_networks`.
+    never depends on the others. A c joins z; the discriminator gets it as maps beside the image, or
+    as a projection (Miyato and Koyama 2018): its last features times a vector that is linear in c
+    are added to the logit. See `build_networks`.
     """
     height, width, channels = image_shape
     sizes = [(height, width)]
@@ -44,8 +49,10 @@ def build(
     top, left = sizes[-1]
     widest = filters[-1] * 2 if filters else options.filters
     z = keras.Input((latent,), name="z")
+    c = condition_input(conditions)
+    h = with_condition(z, c, dtype)
     h = layers.Dense(top * left * widest, use_bias=False, kernel_initializer=normal(), dtype=dtype)(
-        z
+        h
     )
     h = layers.Reshape((top, left, widest), dtype=dtype)(h)
     for level in reversed(range(len(filters))):
@@ -75,12 +82,15 @@ def build(
         name="pixels",
         dtype="float32",
     )(h)
-    generator = keras.Model(z, images, name="generator")
+    generator = keras.Model(joined(z, c), images, name="generator")
 
     x = keras.Input(image_shape, name="x")
+    c = condition_input(conditions)
     h = x
     if output == "sigmoid":
         h = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(h)
+    if options.conditioning == "maps":
+        h = with_condition(h, c, dtype)
     for count in filters or [options.filters]:
         h = layers.Conv2D(
             count, 4, strides=2, padding="same", kernel_initializer=normal(), dtype=dtype
@@ -90,4 +100,14 @@ def build(
             h = layers.Dropout(options.dropout, seed=next(seeds), dtype=dtype)(h)
     h = layers.Flatten(dtype=dtype)(h)
     logits = layers.Dense(1, kernel_initializer=normal(), name="logits", dtype="float32")(h)
-    return generator, keras.Model(x, logits, name="discriminator")
+    if c is not None and options.conditioning == "projection":
+        direction = layers.Dense(
+            h.shape[1],
+            use_bias=False,
+            kernel_initializer=normal(),
+            name="projection",
+            dtype="float32",
+        )(c)  # [B, features]
+        agreement = layers.Dot(axes=1, dtype="float32")([h, direction])
+        logits = layers.Add(dtype="float32")([logits, agreement])
+    return generator, keras.Model(joined(x, c), logits, name="discriminator")

@@ -6,6 +6,21 @@ import keras
 from keras import ops
 
 
+def condition_input(conditions: int) -> Any:
+    """Make the input c, float32 [B, conditions]; None if there are none."""
+    return keras.Input((conditions,), name="c") if conditions else None
+
+
+def with_condition(inputs: Any, c: Any, dtype: str) -> Any:
+    """Append c to vectors [B, d], or to images [B, H, W, C] as maps of one value each."""
+    if c is None:
+        return inputs
+    if len(inputs.shape) == 4:
+        c = keras.layers.Reshape((1, 1, c.shape[1]), dtype=dtype)(c)
+        c = keras.layers.UpSampling2D(inputs.shape[1:3], dtype=dtype)(c)  # [B, H, W, conditions]
+    return keras.layers.Concatenate(dtype=dtype)([inputs, c])
+
+
 @keras.saving.register_keras_serializable("keras_gan")
 class Maxout(keras.layers.Layer):
     """The largest of several linear pieces (Goodfellow et al. 2013, "Maxout Networks").

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_gan.conditions import joined
 from keras_gan.config import MaxoutMLP
-from keras_gan.networks.layers import Maxout
+from keras_gan.networks.layers import Maxout, condition_input, with_condition
 
 
 def build(
@@ -19,10 +20,12 @@ def build(
     output: str,
     seed: int,
     dtype: str,
+    conditions: int = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; for MNIST with default options 2,503,984 and 1,231,441 parameters.
 
-    The generator has no dropout: noise enters only at the bottom. See `build_networks`.
+    The generator has no dropout: noise enters only at the bottom. A c joins z, and the image behind
+    its dropout. See `build_networks`.
     """
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
     size = math.prod(image_shape)
@@ -51,7 +54,8 @@ def build(
 
     limit = options.generator_range
     z = keras.Input((latent,), name="z")
-    h = z
+    c = condition_input(conditions)
+    h = with_condition(z, c, dtype)
     last = options.generator_activations[-1]
     activations = itertools.chain(options.generator_activations, itertools.repeat(last))
     for index, (units, activation) in enumerate(
@@ -63,20 +67,23 @@ def build(
     if options.output_nonzero:
         pixels = Sparse(options.output_nonzero, seed=next(seeds))
     h = dense(size, pixels, "pixels", output, dtype="float32")(h)
-    generator = keras.Model(z, layers.Reshape(image_shape, dtype="float32")(h), name="generator")
+    images = layers.Reshape(image_shape, dtype="float32")(h)
+    generator = keras.Model(joined(z, c), images, name="generator")
 
     limit = options.discriminator_range
     x = keras.Input(image_shape, name="x")
+    c = told = condition_input(conditions)
     h = layers.Flatten(dtype=dtype)(x)
     dropout = options.input_dropout
     for index, units in enumerate(options.discriminator_units):
         h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+        h, told = with_condition(h, told, dtype), None  # never dropped
         h = dense(units * options.pieces, uniform(limit), f"hidden_{index}")(h)
         h = Maxout(options.pieces, dtype=dtype)(h)
         dropout = options.hidden_dropout
     h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
     logits = dense(1, uniform(limit), "logits", dtype="float32")(h)
-    return generator, keras.Model(x, logits, name="discriminator")
+    return generator, keras.Model(joined(x, c), logits, name="discriminator")
 
 
 @keras.saving.register_keras_serializable("keras_gan")

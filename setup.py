@@ -46,6 +46,7 @@ setup(
         "tensorflow-datasets>=4.9.10",
         "tensorflow-metadata>=1.17",
         "tqdm>=4.66",
+        "urllib3>=2.1",
     ],
     extras_require={
         "dev": [

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
 from keras_gan import records
@@ -28,7 +29,9 @@ def versions(directory: str | os.PathLike[str]) -> list[int]:
     directory = pathlib.Path(directory)
     if not directory.is_dir():
         return []
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal())
+    # As TensorFlow Serving counts: folders named by a plain number.
+    names = [path.name for path in directory.iterdir() if path.is_dir()]
+    return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
 
 
 def find(path: str | os.PathLike[str]) -> pathlib.Path:
@@ -38,10 +41,9 @@ def find(path: str | os.PathLike[str]) -> pathlib.Path:
         UserError: if there is none at `path`.
     """
     path = pathlib.Path(path)
-    folder = path
-    if not (path / "saved_model.pb").is_file() and versions(path):
-        folder = path / str(versions(path)[-1])
-    if not (folder / "saved_model.pb").is_file():
+    candidates = [path, *(path / str(number) for number in reversed(versions(path)))]
+    folder = next((each for each in candidates if (each / "saved_model.pb").is_file()), None)
+    if folder is None:
         raise UserError(
             f"Expected an export (saved_model.pb, or numbered versions of it); received {path}. "
             "Try saved_models/NAME as python -m keras_gan.train wrote it."
@@ -117,11 +119,20 @@ def verify(folder: str | os.PathLike[str]) -> dict[str, Any]:
     ):
         raise _changed(folder / CARD)
     present = {str(path.relative_to(folder)): path for path in _files(folder)}
-    for name, facts in card["files"].items():
+    links = [path for path in (folder, *folder.rglob("*")) if path.is_symlink()]
+    if links[1:] or (links and links[0] != folder):
+        raise UserError(f"Expected files in {folder}; received a link, {links[-1]}. {_ADVICE}")
+    files = card.get("files")
+    if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
+        raise UserError(f"Expected {folder / CARD} to list the files; it does not. {_ADVICE}")
+    for name, facts in files.items():
         path = present.pop(name, None)
         if path is None:
             raise UserError(f"Expected {folder / name}; received no such file. {_ADVICE}")
-        if path.stat().st_size != facts["size"] or records.file_sha256(path) != facts["sha256"]:
+        if (path.stat().st_size, records.file_sha256(path)) != (
+            facts.get("size"),
+            facts.get("sha256"),
+        ):
             raise _changed(path)
     if present:
         raise UserError(

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from keras_gan import images, messages
-from keras_gan.interfaces import MAX_ROWS, UserError, image_seeds
+from keras_gan.interfaces import MAX_ROWS, UserError, expect_truncation, image_seeds
 from keras_gan.transports import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -45,7 +45,8 @@ class SamplerClient:
         model: the model's name there.
         version: a version's number; the newest one there if not given.
         label: a version's label, as in "stable".
-        timeout: seconds that a call of `sample` may take in all; the server is told what is left.
+        timeout: seconds that a call of `sample` may take in all; over gRPC the server is told what
+            is left of them.
         tries: how often to ask for the same images at most.
         batch_size: images in one request, at most 1024.
         certificates: a PEM file of who signs the server's certificate; the usual ones if not given.
@@ -66,26 +67,29 @@ class SamplerClient:
         batch_size: int = 256,
         certificates: str | None = None,
     ):
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in PORTS or not parts.hostname:
+        try:
+            parts = urllib.parse.urlsplit(url)
+            scheme, host, port = parts.scheme, parts.hostname or "", parts.port
+        except ValueError:
+            scheme, host, port = "", "", None
+        more = not host or parts.path.strip("/") or parts.query or parts.username
+        if scheme not in PORTS or more:
             raise UserError(
-                f"Expected a URL of grpc://, grpcs://, http:// or https:// with a host; received "
-                f"{url!r}. Try grpc://127.0.0.1:8500."
+                f"Expected a URL of grpc://, grpcs://, http:// or https:// with a host, a port and "
+                f"nothing more; received {url!r}. Try grpc://127.0.0.1:8500."
             )
         if not 1 <= batch_size <= MAX_ROWS:
             raise UserError(f"Expected batch_size of 1 to {MAX_ROWS}; received {batch_size}.")
-        if tries < 1 or timeout <= 0:
+        if tries < 1 or not timeout > 0:
             raise UserError(f"Expected tries and timeout above 0; received {tries=}, {timeout=}.")
         if version is not None and label:
             raise UserError(f"Expected a version or a label; received {version=} and {label=}.")
         self.url, self.model = url, model
         self._version, self._label = version, label
         self._timeout, self._tries, self._batch_size = timeout, tries, batch_size
-        tls = parts.scheme in ("grpcs", "https")
-        make = Grpc if parts.scheme.startswith("grpc") else Rest
-        self._transport: Transport = make(
-            parts.hostname, parts.port or PORTS[parts.scheme], tls, certificates
-        )
+        tls = scheme in ("grpcs", "https")
+        make = Grpc if scheme.startswith("grpc") else Rest
+        self._transport: Transport = make(host, port or PORTS[scheme], tls, certificates)
 
     def sample(
         self, n: int, *, seed: int = 0, truncation: float = 1.0, labels: Any = None
@@ -104,11 +108,7 @@ class SamplerClient:
         Raises:
             ServerError: if the server cannot be reached in time, or refuses.
         """
-        if n < 1 or not 0 <= seed < 2**32 or not 0 < truncation <= 1:
-            raise UserError(
-                "Expected n of at least 1, seed in [0, 2**32) and truncation in (0, 1]; received "
-                f"{n=}, {seed=}, {truncation=}."
-            )
+        expect_truncation(truncation)
         inputs = {"seed": image_seeds(n, seed)}
         signature = "sample_png" if self._transport.prefers_png else "sample"
         if truncation < 1:
@@ -178,9 +178,24 @@ class SamplerClient:
         label = "" if version is not None else self._label
         spec = messages.model_spec(self.model, version, label, signature)
         outputs = self._tried(lambda left: self._transport.predict(spec, inputs, left), deadline)
-        if "png_bytes" in outputs:
-            return np.stack([_pixels(text) for text in outputs["png_bytes"]])
-        return images.to_uint8(outputs["images"])
+        rows = len(inputs["seed"])
+        try:
+            if "png_bytes" in outputs:
+                made = np.stack([_pixels(text) for text in outputs["png_bytes"]])
+            else:
+                made = outputs["images"]
+            wrong = made.shape[0] != rows or made.ndim != 4 or not np.isfinite(made).all()
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            raise ServerError(
+                "UNKNOWN", f"Expected images of {self.url}; received {error!r}."
+            ) from error
+        if wrong:
+            raise ServerError(
+                "UNKNOWN",
+                f"Expected {rows} images of {self.url}; received an array of {made.shape}, or "
+                "numbers that are not finite.",
+            )
+        return made if made.dtype == np.uint8 else images.to_uint8(made)
 
     def _tried(self, ask: Callable[[float], Any], deadline: float) -> Any:
         """Ask until there is an answer, but again only when the server was not available."""
@@ -230,5 +245,5 @@ def _rows(inputs: dict[str, np.ndarray], start: int, count: int) -> dict[str, np
 
 
 def _pixels(png: bytes) -> np.ndarray:
-    picture = np.asarray(Image.open(io.BytesIO(png)))
+    picture = np.asarray(Image.open(io.BytesIO(png), formats=("PNG",)))
     return picture[..., None] if picture.ndim == 2 else picture  # [H, W, C]

@@ -153,17 +153,11 @@ def kept(workdir: str | os.PathLike[str], step: int, data_hash: str) -> dict[str
     """Read what `keep` wrote of this step and these data, as a card has it; {} if nothing."""
     try:
         known = json.loads((pathlib.Path(workdir) / KEPT).read_text())
-        return (
-            as_metrics(known["row"])
-            if (known["step"], known["data_hash"])
-            == (
-                step,
-                data_hash,
-            )
-            else {}
-        )
+        if (known["step"], known["data_hash"]) == (step, data_hash):
+            return as_metrics(known["row"])
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        pass  # as good as none
+    return {}
 
 
 def as_metrics(row: dict[str, float]) -> dict[str, Any]:

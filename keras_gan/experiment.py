@@ -429,6 +429,7 @@ def _export_once(gan: GAN, directory: pathlib.Path, card: dict[str, Any]) -> pat
     if (newest / cards.CARD).is_file():
         known = cards.read(newest)
         same = all(known.get(key) == card[key] for key in ("recipe", "data_hash", "step"))
-        if same and known.get("format") == export.FORMAT:
+        if same and known.get("weights_sha256") == export.weights_sha256(gan):
+            cards.verify(newest)
             return newest
     return export.export(gan, directory, card=card)

@@ -1,6 +1,8 @@
 """SavedModel exports of a generator, in the layout that TensorFlow Serving watches."""
 
+import contextlib
 import datetime
+import hashlib
 import io
 import os
 import pathlib
@@ -8,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -18,7 +21,7 @@ from PIL import Image
 from keras_gan import card as cards
 from keras_gan import files, images, messages, records, servable, signatures
 from keras_gan.gan import GAN
-from keras_gan.interfaces import MAX_ROWS, UserError, image_seeds
+from keras_gan.interfaces import MAX_ROWS, Stopped, UserError, expect_truncation, image_seeds
 from keras_gan.version import __version__
 
 FORMAT = 2  # of the signatures and the card
@@ -43,32 +46,30 @@ def export(
     Args:
         gan: the model to draw from.
         directory: folder of all versions.
-        version: a whole number; one above the newest when None.
+        version: a whole number above those that are there; the next one when None.
         card: what the model card shall say; see `card`.
 
     Returns:
         The version's folder.
 
     Raises:
-        UserError: if there is such a version already.
+        UserError: if there is such a version, or a newer one, already.
+        Stopped: if the loader does not give the live model's answers.
     """
-    target = _target(directory, version)
     endpoints = signatures.build(gan)
     archive = keras.export.ExportArchive()
-    for part in (gan.average or gan.generator, gan.discriminator, gan.scale):
-        if part is not None:
-            archive.track(part)
+    for part in _parts(gan):
+        archive.track(part)
     for name, signature in endpoints.items():
         archive.add_endpoint(name, signature.function, list(signature.inputs.values()))
-    with files.new_folder(target) as folder:
+    with _new_version(directory, version) as (folder, target):
         archive.write_out(folder, verbose=False)
         (folder / cards.EXTRA).mkdir()
-        _write_warm_up(folder / cards.WARM_UP, endpoints, target.parent.name)
+        _write_warm_up(folder / cards.WARM_UP, endpoints, target.resolve().parent.name)
         grid = images.grid(images.to_uint8(gan.sample(GRID_IMAGES, seed=0)))
         images.write_png(folder / cards.GRID, grid)
         _compare(gan, endpoints, folder)
         cards.write(folder, {**(card or {}), **_facts(gan, folder)})
-        _sync(folder)
     return target
 
 
@@ -78,6 +79,7 @@ def push(
     *,
     card: dict[str, Any] | None = None,
     version: int | None = None,
+    expect: Callable[[], None] = lambda: None,
 ) -> pathlib.Path:
     """Copy an exported version to another folder of versions, as the next one.
 
@@ -85,23 +87,27 @@ def push(
         model: the version's folder.
         directory: folder of all versions of what is served.
         card: facts to add to its card.
-        version: a whole number; one above the newest when None.
+        version: a whole number above those that are there; the next one when None.
+        expect: raises if the versions that are there now do not allow it; nobody else adds one
+            meanwhile.
 
     Returns:
         The new version's folder.
 
     Raises:
-        UserError: if `model` is not as it was exported, or there is such a version already.
+        UserError: if `model` is not as it was exported, or there is such a version, or a newer one,
+            already.
     """
     model = pathlib.Path(model)
     known = cards.verify(model)
-    target = _target(directory, version)
-    with files.new_folder(target) as folder:
-        shutil.copytree(model, folder, dirs_exist_ok=True)
+    with _new_version(directory, version) as (folder, target):
+        expect()
+        for name in (*known["files"], str(cards.CARD)):  # their content, not who may write them
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model / name, folder / name)
         cards.verify(folder)
         if card:
             cards.write(folder, {**known, **card})
-        _sync(folder)
     return target
 
 
@@ -136,6 +142,7 @@ class ExportedSampler:
 
     def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
+        expect_truncation(truncation)
         seeds = image_seeds(n, seed)
         parts = [seeds[i : i + MAX_ROWS] for i in range(0, n, MAX_ROWS)]
         shares = [np.full(len(part), truncation, np.float32) for part in parts]
@@ -161,6 +168,11 @@ def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
         UserError: if there is no export at `path`, or one of an earlier format.
     """
     folder = cards.find(path)
+    if (folder / cards.CARD).is_file() and cards.read(folder).get("format") != FORMAT:
+        raise UserError(
+            f"Expected an export of this version's format, {FORMAT}; received {folder}. Try "
+            "exporting its run again."
+        )
     try:
         sampler = ExportedSampler(folder)
     except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
@@ -172,17 +184,47 @@ def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
     return sampler
 
 
-def _target(directory: str | os.PathLike[str], number: int | None) -> pathlib.Path:
+@contextlib.contextmanager
+def _new_version(
+    directory: str | os.PathLike[str], number: int | None
+) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
+    """Yield a folder to fill and the name that it will have; one at a time for all versions."""
     directory = pathlib.Path(directory)
-    if number is None:
-        number = max(cards.versions(directory), default=0) + 1
-    target = directory / str(number)
-    if target.exists():
-        raise UserError(
-            f"Expected a new version; received {target}, which exists. Versions are never written "
-            "over. Try a higher --version, or none."
-        )
-    return target
+    directory.mkdir(parents=True, exist_ok=True)
+    with files.held(directory, wait=True):
+        newest = max(cards.versions(directory), default=0)
+        number = newest + 1 if number is None else int(number)
+        target = directory / str(number)
+        if os.path.lexists(target):
+            raise UserError(
+                f"Expected a new version; received {target}, which exists. Versions are never "
+                "written over. Try a higher --version, or none."
+            )
+        if number <= newest:
+            raise UserError(
+                f"Expected a version above the newest, {newest}, which servers take; received "
+                f"{number}. Try a higher --version, or none."
+            )
+        with files.new_folder(target) as folder:
+            yield folder, target
+            for path in (*folder.rglob("*"), folder):
+                files.sync(path)
+        files.sync(directory)
+
+
+def _parts(gan: GAN) -> list[Any]:
+    """List what of a model an export holds."""
+    parts = (gan.average or gan.generator, gan.discriminator, gan.scale)
+    return [part for part in parts if part is not None]
+
+
+def weights_sha256(gan: GAN) -> str:
+    """Hash the weights that an export of a model holds."""
+    digest = hashlib.sha256()
+    for part in _parts(gan):
+        for weight in part.weights:
+            digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()
 
 
 def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
@@ -193,6 +235,7 @@ def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
         "latent": gan.prior.dimension,
         "max_rows": MAX_ROWS,
         "weights": "live" if gan.average is None else "moving average",
+        "weights_sha256": weights_sha256(gan),
         "signatures": {
             name: [
                 ", ".join(messages.describe(key, info) for key, info in sorted(infos.items()))
@@ -229,19 +272,25 @@ def _compare(gan: GAN, endpoints: dict[str, signatures.Signature], folder: pathl
     """Have a fresh process answer the warm-up requests, as the live model does."""
     with tempfile.TemporaryDirectory() as scratch:
         out = pathlib.Path(scratch) / "answers.npz"
-        command = [sys.executable, "-m", "keras_gan.loader", str(folder), f"--out={out}"]
-        # The process that trains holds the accelerator.
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=CHECK_SECONDS,
-            check=False,
-        )
+        # Code from where this process has it; the accelerator stays with the process that trains.
+        path = os.pathsep.join(place for place in sys.path if place)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "keras_gan.loader", str(folder), f"--out={out}"],
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path},
+                capture_output=True,
+                text=True,
+                timeout=CHECK_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Stopped(
+                f"Expected the export to answer within {CHECK_SECONDS:g} s; it did not. Nothing "
+                "was kept."
+            ) from error
         if done.returncode:
-            raise RuntimeError(f"Expected the export to load; received: {done.stderr.strip()}")
+            said = done.stderr.strip() or f"exit code {done.returncode}"
+            raise Stopped(f"Expected the export to load; received: {said}. Nothing was kept.")
         with np.load(out, allow_pickle=False) as file:
             answers = dict(file)
     half = any(layer.compute_dtype != "float32" for layer in gan.generator.layers)
@@ -251,13 +300,15 @@ def _compare(gan: GAN, endpoints: dict[str, signatures.Signature], folder: pathl
     for signature in endpoints.values():
         for request in signature.requests:
             inputs = {name: tf.constant(array) for name, array in request.items()}
-            for name, live in signature.function(**inputs).items():
+            with tf.device("CPU:0"):  # where the loader was: an accelerator may round otherwise
+                live_answers = signature.function(**inputs)
+            for name, live in live_answers.items():
                 pair = live.numpy(), answers[f"{number}/{name}"]
                 if name == "png_bytes":
                     pair = _pixels(pair[0]), _pixels(pair[1])
                 difference = np.abs(pair[0] - pair[1]) / np.maximum(1.0, np.abs(pair[0]))
                 if difference.max() > (tolerance + ROUNDED if name == "png_bytes" else tolerance):
-                    raise RuntimeError(
+                    raise Stopped(
                         f"Expected the export to equal the live model; its {name} differ by "
                         f"{difference.max()}. Nothing was kept."
                     )
@@ -268,10 +319,3 @@ def _pixels(strings: np.ndarray) -> np.ndarray:
     """Decode PNG files."""
     pictures = [images.to_float(np.asarray(Image.open(io.BytesIO(text)))) for text in strings]
     return np.stack(pictures)
-
-
-def _sync(folder: pathlib.Path) -> None:
-    """Have the disk hold every file before the folder gets its name."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            files.sync(path)

@@ -64,9 +64,8 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _delete_abandoned(path)
-    temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{PARTIAL}"))
-    temporary.chmod(0o777 & ~UMASK)
-    with held(temporary):
+    with contextlib.ExitStack() as leaving:
+        temporary = leaving.enter_context(_scratch(path))
         try:
             yield temporary
             temporary.rename(path)
@@ -76,6 +75,21 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
                 if not temporary.exists():
                     break
                 time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def _scratch(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Make a folder beside `path` and hold it."""
+    while True:
+        made = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{PARTIAL}"))
+        with contextlib.ExitStack() as leaving:
+            try:
+                leaving.enter_context(held(made))
+                made.chmod(0o777 & ~UMASK)
+            except (BlockingIOError, FileNotFoundError):
+                continue  # another process took it for abandoned before it was held
+            yield made
+            return
 
 
 def sync(path: str | os.PathLike[str]) -> None:
@@ -102,11 +116,11 @@ def _delete_abandoned(path: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def held(folder: pathlib.Path) -> Iterator[None]:
-    """Hold a folder for this process; `BlockingIOError` if another one does."""
+def held(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[None]:
+    """Hold a folder for this process; if another one does, wait or raise `BlockingIOError`."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)  # which lets go

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_gan import conditions, losses, priors, replicas
 from keras_gan.conditions import joined
-from keras_gan.interfaces import image_seeds
+from keras_gan.interfaces import expect_truncation, image_seeds
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -371,6 +371,7 @@ class GAN(keras.Model):
 
     def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
+        expect_truncation(truncation, self.prior.has_centre)
         return self.prior.latent(image_seeds(n, seed), truncation).numpy()
 
     def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
@@ -379,7 +380,8 @@ class GAN(keras.Model):
         Labels are those of `sample`, with the same default.
         """
         labels = self.condition.labels(len(z), labels)
-        return self(tf.constant(z), None if labels is None else tf.constant(labels)).numpy()
+        made = self(tf.constant(z), None if labels is None else tf.constant(labels))
+        return tf.cast(made, tf.float32).numpy()
 
     def live(self) -> "GAN":
         """Return a GAN that shares these networks and samples from the live weights."""

@@ -33,13 +33,33 @@ def image_seeds(n: int, seed: int) -> np.ndarray:
 
     Returns:
         int64 [n]: seed * 2**32, and one more for each image after the first.
+
+    Raises:
+        UserError: if they are not.
     """
+    if n < 1 or not 0 <= seed < 2**32:
+        raise UserError(f"Expected n of at least 1 and seed in [0, 2**32); received {n=}, {seed=}.")
     return (np.arange(n, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))).astype(np.int64)
 
 
 def class_rows(classes: int, columns: int) -> np.ndarray:
     """Label the images of a grid with a row for each class: int64 [min(classes, 32) * columns]."""
     return np.repeat(np.arange(min(classes, GRID_CLASSES)), columns)
+
+
+def expect_truncation(truncation: float, has_centre: bool = True) -> None:
+    """Fail if a share of the prior is none, or is asked of a prior that has no centre.
+
+    Raises:
+        UserError: if so.
+    """
+    if not 0 < truncation <= 1:  # nan is not
+        raise UserError(f"Expected truncation in (0, 1]; received {truncation=}.")
+    if truncation < 1 and not has_centre:
+        raise UserError(
+            f"Expected truncation=1 of a spherical prior, which has no centre; received "
+            f"{truncation=}."
+        )
 
 
 class Sampler(Protocol):

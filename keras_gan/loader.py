@@ -71,7 +71,6 @@ def replay(folder: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, np.n
             if array.dtype != object and not np.isfinite(array).all():
                 raise UserError(f"Expected finite {key} of {name}; received others.")
         yield name, answer, seconds
-    servable.close()
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:

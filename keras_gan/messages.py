@@ -34,7 +34,8 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
         "int64_val": (10, "[int64]"),
         "bool_val": (11, "[bool]"),
     },
-    # tensorflow/core/protobuf/meta_graph.proto, saved_model.proto; framework/graph.proto
+    # tensorflow/core/protobuf: meta_graph.proto, saver.proto, saved_model.proto,
+    # saved_object_graph.proto; tensorflow/core/framework: graph.proto, op_def.proto, ...
     "TensorInfo": {
         "name": (1, "string"),
         "dtype": (2, "int32"),
@@ -45,11 +46,33 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
         "outputs": (2, "{TensorInfo}"),
         "method_name": (3, "string"),
     },
-    "Node": {"name": (1, "string"), "op": (2, "string")},
-    "Function": {"node_def": (3, "[Node]")},
+    "FunctionName": {"name": (1, "string")},
+    "FunctionNames": {"func": (9, "[FunctionName]")},
+    "Attribute": {"list": (1, "FunctionNames"), "func": (10, "FunctionName")},
+    "Node": {
+        "name": (1, "string"),
+        "op": (2, "string"),
+        "input": (3, "[string]"),
+        "attr": (5, "{Attribute}"),
+    },
+    "Operation": {"name": (1, "string"), "is_stateful": (17, "bool")},
+    "Operations": {"op": (1, "[Operation]")},
+    "Function": {"signature": (1, "Operation"), "node_def": (3, "[Node]")},
     "FunctionLibrary": {"function": (1, "[Function]")},
     "Graph": {"node": (1, "[Node]"), "library": (2, "FunctionLibrary")},
-    "MetaGraph": {"graph_def": (2, "Graph"), "signature_def": (5, "{Signature}")},
+    "Saver": {"restore_op_name": (3, "string")},
+    "Names": {"value": (1, "[string]")},
+    "Collection": {"node_list": (1, "Names")},
+    "Child": {"local_name": (2, "string")},
+    "SavedObject": {"children": (1, "[Child]")},
+    "SavedObjectGraph": {"nodes": (1, "[SavedObject]")},
+    "MetaGraph": {
+        "graph_def": (2, "Graph"),
+        "saver_def": (3, "Saver"),
+        "collection_def": (4, "{Collection}"),
+        "signature_def": (5, "{Signature}"),
+        "object_graph_def": (7, "SavedObjectGraph"),
+    },
     "SavedModel": {"meta_graphs": (2, "[MetaGraph]")},
     # tensorflow_serving/apis: model.proto, predict.proto, prediction_log.proto,
     # get_model_metadata.proto
@@ -121,6 +144,7 @@ def _build() -> Any:
 
 _CLASSES = _build()
 SavedModel = _CLASSES["keras_gan.SavedModel"]
+Operations = _CLASSES["keras_gan.Operations"]
 MetaGraph = _CLASSES["keras_gan.MetaGraph"]
 SignatureMap = _CLASSES["keras_gan.SignatureMap"]
 ModelSpec = _CLASSES["keras_gan.ModelSpec"]
@@ -138,6 +162,9 @@ def fill_tensor(message: Any, array: np.ndarray) -> None:
     if array.dtype == object:
         message.dtype = STRING
         message.string_val.extend(array.ravel().tolist())
+    elif array.dtype not in _NUMBER_OF:
+        known = ", ".join(dtype.name for dtype in _NUMBER_OF)
+        raise ValueError(f"Expected numbers of {known}; received {array.dtype}.")
     else:
         message.dtype = _NUMBER_OF[array.dtype]
         message.tensor_content = array.astype(array.dtype.newbyteorder("<")).tobytes()

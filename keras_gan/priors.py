@@ -120,6 +120,8 @@ def _wide(number: int) -> tf.Tensor:
 class Prior:
     """A distribution on R^d from which z is drawn."""
 
+    has_centre = True  # to which truncation brings draws nearer
+
     def __init__(self, dimension: int):
         if dimension < 1:
             raise ValueError(f"Expected dimension of at least 1; received dimension={dimension}.")
@@ -187,7 +189,12 @@ class Normal(Prior):
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Spherical(Prior):
-    """Uniform on the sphere of radius sqrt(dimension): a normal prior of one length."""
+    """Uniform on the sphere of radius sqrt(dimension): a normal prior of one length.
+
+    Every point of it is as typical as any other, so that truncation must be 1.
+    """
+
+    has_centre = False
 
     def sample(self, n: Any, draw: tf.Tensor) -> tf.Tensor:
         """Draw `n` vectors as a function of `draw`: float32 [n, dimension]."""

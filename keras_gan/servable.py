@@ -4,27 +4,19 @@ Neither Keras nor Python's TensorFlow is needed to load an export; this is where
 """
 
 import ctypes
+import functools
 import importlib.util
 import os
 import pathlib
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_gan import messages
+from keras_gan import harmless, messages
 from keras_gan.interfaces import UserError
 
 TAGS = ("serve",)
-
-# Operations that reach out of the graph: an export has no use for them, whatever it says it is.
-REACHING_OUT = frozenset(
-    (
-        *("EagerPyFunc", "PyFunc", "PyFuncStateless", "PrintV2", "RpcCall"),
-        *("ReadFile", "WriteFile", "MatchingFiles", "WholeFileReaderV2", "TextLineDataset"),
-        *("TFRecordDataset", "FixedLengthRecordDataset", "CreateSummaryFileWriter"),
-        *("DebugIdentityV3", "DebugNumericSummaryV2"),
-    )
-)
 
 INVALID_ARGUMENT = 3  # of google.rpc.Code
 
@@ -50,7 +42,7 @@ def read_signatures(folder: str | os.PathLike[str]) -> dict[str, Signature]:
     Raises:
         UserError: if it is no SavedModel.
     """
-    return _signatures(_read(pathlib.Path(folder)).meta_graphs[0])
+    return _signatures(harmless.read(folder).meta_graphs[0])
 
 
 def _signatures(meta: Any) -> dict[str, Signature]:
@@ -93,7 +85,17 @@ class Servable:
             self._c.TF_DeleteBuffer(found)
             self._c.TF_DeleteSessionOptions(options)
             self._c.TF_DeleteStatus(status)
+        self._close = weakref.finalize(self, _free, self._c, self._session, self._graph)
         self.signatures = _signatures(messages.MetaGraph.FromString(content))
+        for name, signature in self.signatures.items():
+            for info in (*signature.inputs.values(), *signature.outputs.values()):
+                place = self._output(info)
+                outputs = self._c.TF_OperationNumOutputs(place.operation) if place.operation else 0
+                if not 0 <= place.index < outputs:
+                    raise UserError(
+                        f"Expected an export whose signatures are of its graph; received {folder} "
+                        f"with {info.name!r} in {name}."
+                    )
 
     def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Answer a request.
@@ -133,16 +135,14 @@ class Servable:
         return dict(zip(names, self._run(feeds, fetches), strict=True))
 
     def close(self) -> None:
-        """Free the session and the graph."""
-        status = self._c.TF_NewStatus()
-        self._c.TF_DeleteSession(self._session, status)
-        self._c.TF_DeleteGraph(self._graph)
-        self._c.TF_DeleteStatus(status)
+        """Free the session and the graph now; else it is done with the last reference."""
+        self._close()
 
     def _output(self, info: Any) -> "_Output":
         operation, _, index = info.name.partition(":")
+        index = index if index.isdecimal() else "0"
         found = self._c.TF_GraphOperationByName(self._graph, operation.encode())
-        return _Output(found, int(index or 0))
+        return _Output(found, int(index))
 
     def _run(
         self, feeds: list[tuple["_Output", np.ndarray]], fetches: list["_Output"]
@@ -193,6 +193,13 @@ class Servable:
         return strings.reshape(shape)
 
 
+def _free(library: Any, session: int, graph: int) -> None:
+    status = library.TF_NewStatus()
+    library.TF_DeleteSession(session, status)
+    library.TF_DeleteGraph(graph)
+    library.TF_DeleteStatus(status)
+
+
 class _Output(ctypes.Structure):
     _fields_ = (("operation", ctypes.c_void_p), ("index", ctypes.c_int))
 
@@ -205,6 +212,7 @@ class _Buffer(ctypes.Structure):
     )
 
 
+@functools.cache
 def _library() -> Any:
     """Open TensorFlow's library without its Python, and declare what is called in it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -235,6 +243,8 @@ def _library() -> Any:
         ("TF_LoadSessionFromSavedModel", pointer, pointer, buffer, text, ctypes.POINTER(text),
          number, pointer, buffer, pointer),
         ("TF_DeleteSession", None, pointer, pointer),
+        ("TF_GetAllOpList", buffer),
+        ("TF_OperationNumOutputs", number, pointer),
         ("TF_GraphOperationByName", pointer, pointer, text),
         ("TF_SessionRun", None, pointer, buffer, outputs, tensors, number, outputs, tensors,
          number, pointer, number, buffer, pointer),
@@ -254,33 +264,13 @@ def _library() -> Any:
 
 
 def expect_harmless(folder: str | os.PathLike[str]) -> None:
-    """Refuse a graph with operations that read or write files, or call Python.
+    """Refuse an export that does more than compute; see `keras_gan.harmless`.
 
     Raises:
-        UserError: naming them, or if it is no SavedModel.
+        UserError: naming what it would do, or if it is no SavedModel.
     """
-    for meta in _read(pathlib.Path(folder)).meta_graphs:
-        graph = meta.graph_def
-        functions = [list(function.node_def) for function in graph.library.function]
-        found = {node.op for nodes in (graph.node, *functions) for node in nodes} & REACHING_OUT
-        if found:
-            raise UserError(
-                f"Expected an export that only computes; received {folder} with "
-                f"{', '.join(sorted(found))}. Nothing of it was run. Try to learn who made it."
-            )
-
-
-def _read(folder: pathlib.Path) -> Any:
-    file = folder / "saved_model.pb"
-    if not file.is_file():
-        raise UserError(
-            f"Expected an export, with saved_model.pb in it; received {folder}. Try one version's "
-            "folder, as in saved_models/mnist/1."
-        )
-    try:
-        model = messages.SavedModel.FromString(file.read_bytes())
-    except messages.DecodeError as error:
-        raise UserError(f"Expected {file} to be a SavedModel; received: {error}") from error
-    if not model.meta_graphs:
-        raise UserError(f"Expected {file} to be a SavedModel; received one without a graph.")
-    return model
+    harmless.read(folder)  # before the library is opened
+    found = _library().TF_GetAllOpList().contents
+    known = messages.Operations.FromString(ctypes.string_at(found.data, found.length))
+    stateful = frozenset(each.name for each in known.op if each.is_stateful)
+    harmless.expect_harmless(folder, stateful)

@@ -40,18 +40,20 @@ def build(gan: GAN) -> dict[str, Signature]:
     """
 
     def generate(latent: tf.Tensor) -> dict[str, tf.Tensor]:
-        with _expecting(_rows(latent), _finite(latent, "latent")):
+        with _expecting(_finite(latent, "latent")):
             return {"images": tf.cast(gan(latent), tf.float32)}
 
     def noise(seed: tf.Tensor, truncation: tf.Tensor) -> dict[str, tf.Tensor]:
-        in_range = tf.reduce_all((truncation > 0) & (truncation <= 1))
-        sentence = "Expected truncation in (0, 1]; received"
-        with _expecting(_rows(seed), _expect(in_range, sentence, truncation)):
+        if gan.prior.has_centre:
+            in_range, allowed = (truncation > 0) & (truncation <= 1), "in (0, 1]"
+        else:
+            in_range, allowed = truncation == 1, "of 1, as a sphere has no centre"
+        sentence = f"Expected truncation {allowed}; received a range of"
+        with _expecting(_expect(tf.reduce_all(in_range), sentence, _range(truncation))):
             return {"latent": gan.prior.latent(seed, truncation)}
 
     def sample(seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        with _expecting(_rows(seed)):
-            return generate(gan.prior.latent(seed))
+        return generate(gan.prior.latent(seed))
 
     def sample_truncated(seed: tf.Tensor, truncation: tf.Tensor) -> dict[str, tf.Tensor]:
         return generate(noise(seed, truncation)["latent"])
@@ -62,9 +64,8 @@ def build(gan: GAN) -> dict[str, Signature]:
 
     def discriminate(images: tf.Tensor) -> dict[str, tf.Tensor]:
         in_range = tf.reduce_all((images >= 0) & (images <= 1))
-        extremes = tf.stack([tf.reduce_min(images), tf.reduce_max(images)])
         sentence = "Expected images in [0, 1]; received a range of"
-        with _expecting(_rows(images), _expect(in_range, sentence, extremes)):
+        with _expecting(_expect(in_range, sentence, _range(images))):
             logits = tf.cast(gan.logits(images), tf.float32)
             return {"logits": logits, "probability": tf.sigmoid(logits)}
 
@@ -75,7 +76,8 @@ def build(gan: GAN) -> dict[str, Signature]:
     seeds = [image_seeds(n, seed=0) for n in WARM_UP_ROWS]
     drawn = [gan.sample(n, seed=0) for n in WARM_UP_ROWS]
     by_seed = [{"seed": each} for each in seeds]
-    truncated = [{"seed": s, "truncation": np.full(len(s), 0.5, np.float32)} for s in seeds]
+    share = np.float32(0.5 if gan.prior.has_centre else 1.0)
+    truncated = [{"seed": s, "truncation": np.full(len(s), share)} for s in seeds]
     found = {
         "serving_default": Signature(
             {"latent": latent},
@@ -92,24 +94,26 @@ def build(gan: GAN) -> dict[str, Signature]:
             {"images": pictures}, discriminate, [{"images": each} for each in drawn]
         ),
     }
-    return {name: _expecting_shapes(each) for name, each in found.items()}
+    return {name: _expecting_rows(each) for name, each in found.items()}
 
 
-def _expecting_shapes(signature: Signature) -> Signature:
-    """Have the graph check the inputs' shapes: a loader trusts what it is fed."""
+def _expecting_rows(signature: Signature) -> Signature:
+    """Have the graph check the inputs' shapes, and that they have as many rows, not too many.
+
+    A loader trusts what it is fed.
+    """
     names = list(signature.inputs)
 
     def function(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
         given = dict(zip(names, tensors, strict=False)) | named
         shaped = [tf.ensure_shape(given[name], signature.inputs[name].shape) for name in names]
-        return signature.function(*shaped)
+        rows = tf.stack([tf.shape(each)[0] for each in shaped])
+        sentence = f"Expected at most {MAX_ROWS} rows, as many of each input; received"
+        fit = tf.reduce_all(rows == rows[0]) & (rows[0] <= MAX_ROWS)
+        with _expecting(_expect(fit, sentence, rows)):
+            return signature.function(*(tf.identity(each) for each in shaped))
 
     return signature._replace(function=function)
-
-
-def _rows(tensor: tf.Tensor) -> tf.Operation:
-    rows = tf.shape(tensor)[0]
-    return _expect(rows <= MAX_ROWS, f"Expected at most {MAX_ROWS} rows; received", rows)
 
 
 def _finite(tensor: tf.Tensor, name: str) -> tf.Operation:
@@ -119,6 +123,10 @@ def _finite(tensor: tf.Tensor, name: str) -> tf.Operation:
 
 def _expect(condition: tf.Tensor, sentence: str, value: tf.Tensor) -> tf.Operation:
     return tf.debugging.Assert(condition, [sentence, value])
+
+
+def _range(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.reduce_min(tensor), tf.reduce_max(tensor)])
 
 
 def _expecting(*checks: tf.Operation) -> Any:

@@ -1,17 +1,24 @@
 """Two ways to ask a server of TensorFlow Serving's protocols: gRPC and REST. No TensorFlow here."""
 
 import base64
+import contextlib
+import json
 import pathlib
+import time
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import requests
+import urllib3
 
 from keras_gan import messages
 from keras_gan.interfaces import UserError
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds between two tries
+
+CHUNK = 2**16  # bytes read at once
 
 # What HTTP calls gRPC's codes in TensorFlow Serving's answers.
 _CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
@@ -97,7 +104,8 @@ class Grpc:
         """Send a PredictRequest."""
         request = messages.predict_request(inputs, spec)
         answer = self._called(self._predict, request, seconds)
-        return {name: messages.read_tensor(tensor) for name, tensor in answer.outputs.items()}
+        with _understanding():
+            return {name: messages.read_tensor(tensor) for name, tensor in answer.outputs.items()}
 
     def describe(self, spec: Any, seconds: float) -> Description:
         """Send a GetModelMetadataRequest."""
@@ -105,7 +113,8 @@ class Grpc:
             model_spec=spec, metadata_field=["signature_def"]
         )
         answer = self._called(self._metadata, request, seconds)
-        found = messages.SignatureMap.FromString(answer.metadata["signature_def"].value)
+        with _understanding():
+            found = messages.SignatureMap.FromString(answer.metadata["signature_def"].value)
         signatures = {name: set(each.inputs) for name, each in found.signature_def.items()}
         return Description(answer.model_spec.version.value, signatures)
 
@@ -129,6 +138,7 @@ class Rest:
         name = f"[{host}]" if ":" in host else host
         self._root = f"{'https' if tls else 'http'}://{name}:{port}/v1/models/"
         self._session = requests.Session()
+        self._session.trust_env = False  # no proxy, other certificates or .netrc from elsewhere
         if certificates:
             _read(certificates)
             self._session.verify = certificates
@@ -141,43 +151,67 @@ class Rest:
             "signature_name": spec.signature_name,
             "inputs": {name: array.tolist() for name, array in inputs.items()},
         }
-        found = self._called("POST", f"{_path(spec)}:predict", seconds, json=body)["outputs"]
-        if spec.signature_name == "sample_png":
-            texts = [base64.b64decode(each["b64"]) for each in found]
-            return {"png_bytes": np.array([*texts, None], object)[:-1]}
-        return {"images": np.array(found, np.float32)}
+        found = self._called("POST", f"{_path(spec)}:predict", seconds, json=body)
+        with _understanding():
+            if spec.signature_name == "sample_png":
+                texts = [base64.b64decode(each["b64"]) for each in found["outputs"]]
+                return {"png_bytes": np.array([*texts, None], object)[:-1]}
+            return {"images": np.array(found["outputs"], np.float32)}
 
     def describe(self, spec: Any, seconds: float) -> Description:
         """Get the metadata page."""
         found = self._called("GET", f"{_path(spec)}/metadata", seconds)
-        signatures = found["metadata"]["signature_def"]["signature_def"]
-        return Description(
-            int(found["model_spec"]["version"]),
-            {name: set(each["inputs"]) for name, each in signatures.items()},
-        )
+        with _understanding():
+            signatures = found["metadata"]["signature_def"]["signature_def"]
+            return Description(
+                int(found["model_spec"]["version"]),
+                {name: set(each["inputs"]) for name, each in signatures.items()},
+            )
 
     def close(self) -> None:
         """Let go of connections."""
         self._session.close()
 
     def _called(self, method: str, path: str, seconds: float, **arguments: Any) -> Any:
+        deadline = time.monotonic() + seconds
+        content = bytearray()
         try:
-            answer = self._session.request(
-                method, self._root + path, timeout=seconds, allow_redirects=False, **arguments
-            )
-        except requests.Timeout as error:
+            with self._session.request(
+                method,
+                self._root + path,
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+                **arguments,
+            ) as answer:
+                # The time-out of requests is of each read; this is of all of them.
+                while chunk := answer.raw.read1(CHUNK, decode_content=True):
+                    content += chunk
+                    if time.monotonic() > deadline:
+                        raise ServerError("DEADLINE_EXCEEDED", "the answer came too slowly")
+        except (requests.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
             raise ServerError("DEADLINE_EXCEEDED", str(error)) from error
-        except requests.ConnectionError as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ServerError("UNAVAILABLE", str(error)) from error
+        text = content.decode(errors="replace")
         try:
-            found = answer.json()
+            found = json.loads(text)
         except ValueError:
-            found = {"error": f"{answer.status_code} {answer.text[:200]!r}, which is no JSON"}
+            found = {"error": f"{answer.status_code} {text[:200]!r}, which is no JSON"}
         if answer.status_code != 200 or not isinstance(found, dict) or "error" in found:
             code = _CODES.get(answer.status_code, "UNKNOWN")
-            text = found.get("error", answer.text[:200]) if isinstance(found, dict) else found
-            raise ServerError(code, f"{text} (HTTP {answer.status_code})")
+            said = found.get("error", text[:200]) if isinstance(found, dict) else text[:200]
+            raise ServerError(code, f"{said} (HTTP {answer.status_code})")
         return found
+
+
+@contextlib.contextmanager
+def _understanding() -> Iterator[None]:
+    """Give what cannot be read of an answer a code and a sentence."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, messages.DecodeError) as error:
+        raise ServerError("UNKNOWN", f"an answer that cannot be read, {error!r}") from error
 
 
 def _path(spec: Any) -> str:

@@ -9,6 +9,7 @@ not, the two are compared. A model that is not as it was pushed is refused: exit
 
 import json
 import pathlib
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -72,7 +73,10 @@ def _compare(lineage: dict[str, Any], path: pathlib.Path) -> str:
     except UserError as error:
         return f"is not readable, this is the card's copy: {error}"
     for step in lineage["steps"]:
-        known = store.describe(step["id"])
+        try:
+            known = store.describe(step["id"])
+        except sqlite3.Error as error:
+            return f"is not readable, this is the card's copy: {error}"
         for name, output in step["outputs"].items():
             if known.get("outputs", {}).get(name, {}).get("hash") != output["hash"]:
                 number = f"{step['component']} {step['id']}"

@@ -3,13 +3,14 @@
 import os
 import pathlib
 
+from keras_gan import card
 from pipelines import hashes
 
 
 def versions(directory: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """List the versions' folders, oldest first."""
-    folders = [path.parent for path in pathlib.Path(directory).glob("*/saved_model.pb")]
-    return sorted((path for path in folders if path.name.isdigit()), key=lambda p: int(p.name))
+    """List the whole versions' folders, oldest first."""
+    folders = [pathlib.Path(directory) / str(number) for number in card.versions(directory)]
+    return [folder for folder in folders if (folder / "saved_model.pb").is_file()]
 
 
 def newest(directory: str | os.PathLike[str]) -> pathlib.Path | None:

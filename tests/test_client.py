@@ -6,19 +6,24 @@ the PATH, or TF_SERVING_URL (grpc://... or http://...) with TF_SERVING_MODEL, th
 there, and TF_SERVING_EXPORT, the folder of the version that it serves.
 """
 
+import base64
 import contextlib
 import http.server
+import io
 import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 
+import certifi
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_gan import cli, client, export, images, messages, sample, transports
 from keras_gan.client import SamplerClient
@@ -318,23 +323,125 @@ def test_a_server_that_comes_back_is_found_again(exports, generators, tmp_path):
     assert_equal_images(found[0], generators[0].sample(2, seed=3))
 
 
-def test_what_is_no_tensorflow_serving_is_a_sentence():
+@contextlib.contextmanager
+def answering(body, *, headers=(), status=200, certificate=None):
+    """A REST server that always writes the same; `body` may be a generator and take its time."""
+
     class Page(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            self.send_response(200)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            for header in headers:
+                self.send_header(*header)
             self.end_headers()
-            self.wfile.write(b"<html>hello")
+            with contextlib.suppress(OSError):
+                for piece in [body] if isinstance(body, bytes) else body():
+                    self.wfile.write(piece)
+                    self.wfile.flush()
 
         def log_message(self, *arguments):
             pass
 
-    server = http.server.HTTPServer(("127.0.0.1", 0), Page)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    server.daemon_threads = True
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate / "certificate.pem", certificate / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    with pytest.raises(ServerError, match=r"received UNKNOWN: 200 '<html>hello', which is no JSON"):
-        SamplerClient(url, "toy").sample(1)
+    scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
+    yield f"{scheme}://{host}:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+def png_answer(*pictures):
+    found = []
+    for picture in pictures:
+        with io.BytesIO() as file:
+            Image.fromarray(picture).save(file, "PNG")
+            found.append({"b64": base64.b64encode(file.getvalue()).decode()})
+    return json.dumps({"outputs": found}).encode()
+
+
+GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)
+UNREADABLE = {
+    "nothing": b"{}",
+    "null": b'{"outputs": null}',
+    "no PNG": b'{"outputs": [{"b64": "aGVsbG8="}]}',
+    "no base64": b'{"outputs": [{"b64": "a"}]}',
+    "another list": b'{"outputs": [1]}',
+    "too many": png_answer(GREY, GREY),
+    "none": b'{"outputs": []}',
+    "a list": b"[]",
+}
+
+
+def test_a_stand_in_for_the_stand_in():
+    with answering(png_answer(GREY)) as url:
+        np.testing.assert_array_equal(SamplerClient(url, "m").sample(1)[0, ..., 0], GREY)
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_answers_that_cannot_be_read_are_sentences(case):
+    with (
+        answering(UNREADABLE[case]) as url,
+        pytest.raises(ServerError, match=r"Expected .*image") as error,
+    ):
+        SamplerClient(url, "m").sample(1)
+    assert error.value.code == "UNKNOWN"
+
+
+def test_an_answer_cut_short_is_unavailable():
+    with (
+        answering(png_answer(GREY)[:20], headers=[("Content-Length", "9999")]) as url,
+        pytest.raises(ServerError, match="UNAVAILABLE"),
+    ):
+        SamplerClient(url, "m", tries=1).sample(1)
+
+
+def test_an_answer_that_trickles_is_given_up_in_time():
+    def trickle():
+        for _ in range(100):
+            time.sleep(0.2)
+            yield b" "
+
+    start = time.monotonic()
+    with (
+        answering(trickle) as url,
+        pytest.raises(ServerError, match="DEADLINE_EXCEEDED"),
+    ):
+        SamplerClient(url, "m", timeout=0.7).sample(1)
+    assert time.monotonic() - start < 3
+
+
+def test_redirects_are_not_followed(local):
+    there = [("Location", f"{local.urls['rest']}/v1/models/toy:predict")]
+    with (
+        answering(b"{}", status=307, headers=there) as url,
+        pytest.raises(ServerError, match="HTTP 307"),
+    ):
+        SamplerClient(url, "toy").sample(1)
+
+
+def test_https_trusts_what_it_is_told_to_and_nothing_else(certificate, monkeypatch):
+    if certificate is None:
+        pytest.skip("needs openssl, which makes the certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # which does not know it
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    with answering(png_answer(GREY), certificate=certificate) as url:
+        trusting = SamplerClient(url, "m", certificates=str(certificate / "certificate.pem"))
+        assert len(trusting.sample(1)) == 1
+        with pytest.raises(ServerError, match=r"UNAVAILABLE: .*certificate"):
+            SamplerClient(url, "m", tries=1).sample(1)
+
+
+def test_what_is_no_tensorflow_serving_is_a_sentence():
+    with (
+        answering(b"<html>hello") as url,
+        pytest.raises(ServerError, match=r"received UNKNOWN: 200 '<html>hello', which is no JSON"),
+    ):
+        SamplerClient(url, "toy").sample(1)
 
 
 def test_tls(local, certificate):
@@ -429,7 +536,11 @@ def test_it_imports_neither_tensorflow_nor_keras(local):
     [
         (["--url=grpc://127.0.0.1:1"], "Expected --name with --url; received none"),
         (["--url=ftp://x", "--name=m"], "Expected a URL of grpc://"),
-        (["--url=http://", "--name=m"], "with a host; received 'http://'"),
+        (["--url=http://", "--name=m"], "and nothing more; received 'http://'"),
+        (["--url=http://x:99999", "--name=m"], "and nothing more; received 'http://x:99999'"),
+        (["--url=http://u:p@x", "--name=m"], "and nothing more"),
+        (["--url=http://x/prefix", "--name=m"], "and nothing more"),
+        (["--url=http://[::1", "--name=m"], "and nothing more"),
         (["--url=http://x", "--name=m", "--version=1", "--label=a"], "a version or a label"),
         (["--url=http://x", "--model=m"], "received --model=m and --url=http://x"),
         (["--model=m", "--label=a"], "Expected --label with --url"),
@@ -450,6 +561,7 @@ def test_flags_that_do_not_go_together(arguments, sentence, capsys):
         ({"batch_size": 0}, {"n": 1}),
         ({"tries": 0}, {"n": 1}),
         ({"timeout": 0}, {"n": 1}),
+        ({"timeout": float("nan")}, {"n": 1}),
         ({}, {"n": 0}),
         ({}, {"n": 1, "seed": -1}),
         ({}, {"n": 1, "seed": 2**32}),

@@ -1,5 +1,7 @@
 """What an export answers, refuses and holds; its card; and what of it is never run."""
 
+import concurrent.futures
+import hashlib
 import io
 import json
 import shutil
@@ -26,7 +28,7 @@ from keras_gan import (
     signatures,
     verify_model,
 )
-from keras_gan.interfaces import MAX_ROWS, UserError, image_seeds
+from keras_gan.interfaces import MAX_ROWS, Stopped, UserError, image_seeds
 from keras_gan.servable import Servable, ServingError, read_signatures
 from tests.conformance.cases import CASES
 from tests.conftest import ROOT
@@ -150,6 +152,21 @@ REFUSED = {
     ),
     "NaN images": (
         "discriminate", {"images": np.full((1, 2, 2, 1), np.nan, np.float32)}, r"in \[0, 1\]",
+    ),
+    "more truncations": (
+        "noise",
+        {"seed": SEED, "truncation": np.ones(5000, np.float32)},
+        r"as many of each input; received.*1 5000",
+    ),
+    "fewer truncations": (
+        "sample_truncated",
+        {"seed": np.zeros(5, np.int64), "truncation": np.ones(1, np.float32)},
+        r"as many of each input; received.*5 1",
+    ),
+    "one large truncation": (
+        "noise",
+        {"seed": np.zeros(5, np.int64), "truncation": np.array([1, 1, 1, 1, 9], np.float32)},
+        r"received a range of.*1 9",
     ),
     "name": ("sample", {"seeds": SEED}, r"Expected inputs \['seed'\] for sample"),
     "more": ("sample", {"seed": SEED, "label": SEED}, r"received \['label', 'seed'\]"),
@@ -375,6 +392,73 @@ def test_a_graph_that_writes_files_is_refused_and_not_run(tmp_path):
     assert not (tmp_path / "written").exists()
 
 
+def changed(model, tmp_path, change):
+    """Copy an export with another graph."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    copy = shutil.copytree(model, tmp_path / "changed")
+    found = saved_model_pb2.SavedModel.FromString((copy / "saved_model.pb").read_bytes())
+    change(found.meta_graphs[0])
+    (copy / "saved_model.pb").write_bytes(found.SerializeToString())
+    return copy
+
+
+def save_at_start(meta):
+    tensor = meta.saver_def.save_tensor_name.partition(":")[0]
+    meta.collection_def["saved_model_main_op"].node_list.value[0] = tensor
+
+
+def save_when_asked(meta):
+    sample = meta.signature_def["sample"].outputs["images"]
+    sample.name = meta.saver_def.save_tensor_name
+
+
+def write_in_a_branch(meta):
+    node = meta.graph_def.library.function[0].node_def.add(name="more", op="WriteFile")
+    node.attr["x"].s = b"y"
+
+
+def write_beside(meta):
+    meta.graph_def.node.add(name="more", op="WriteFile")
+    output = meta.signature_def["noise"].outputs["latent"].name.partition(":")[0]
+    next(node for node in meta.graph_def.node if node.name == output).input.append("^more")
+
+
+def start_otherwise(meta):
+    meta.collection_def["legacy_init_op"].node_list.value.append("NoOp")
+
+
+def initialize_an_object(meta):
+    meta.object_graph_def.nodes[0].children.add(local_name="_initialize")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (save_at_start, "SaveV2"),
+        (save_when_asked, "SaveV2"),
+        (write_in_a_branch, "WriteFile"),
+        (write_beside, "WriteFile"),
+        (start_otherwise, "the collection legacy_init_op"),
+        (initialize_an_object, "an object's _initialize"),
+    ],
+)
+def test_a_graph_that_does_more_than_compute_is_refused(change, named, model, tmp_path):
+    copy = changed(model, tmp_path, change)
+    for load in (Servable, export.load_sampler):
+        with pytest.raises(UserError, match=f"only computes; received .* with .*{named}"):
+            load(copy)
+
+
+@pytest.mark.parametrize("name", ["nothere:0", "nothere", "sample_seed:7", "", "^NoOp"])
+def test_a_signature_of_another_graph_is_refused(name, model, tmp_path):
+    def change(meta):
+        meta.signature_def["sample"].outputs["images"].name = name
+
+    with pytest.raises(UserError, match="signatures are of its graph"):
+        Servable(changed(model, tmp_path, change))
+
+
 def test_what_is_no_export_is_refused_with_a_sentence(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\xff" * 100)
     with pytest.raises(UserError, match="to be a SavedModel"):
@@ -433,7 +517,7 @@ def test_an_export_that_differs_from_the_live_model_never_appears(gan, tmp_path,
         return made | {"sample": signatures.Signature(takes, brighter, requests)}
 
     monkeypatch.setattr(export.signatures, "build", wrong)
-    with pytest.raises(RuntimeError, match=r"its images differ by 0\.00"):
+    with pytest.raises(Stopped, match=r"its images differ by 0\.00"):
         export.export(gan, tmp_path / "m")
     assert list((tmp_path / "m").iterdir()) == []
 
@@ -458,7 +542,7 @@ def test_whole_exports_of_a_run_follow_each_other_and_pushes_too(gan, tmp_path):
     assert card.versions(tmp_path / "served") == [1]
 
 
-@pytest.mark.parametrize("moment", ["_write_warm_up", "_compare", "write_card", "_sync"])
+@pytest.mark.parametrize("moment", ["_write_warm_up", "_compare", "write_card", "sync"])
 def test_an_export_killed_at_any_moment_leaves_nothing_that_a_server_sees(moment, tmp_path):
     program = f"""
 import os, signal, sys
@@ -469,7 +553,8 @@ def die(*arguments, **more):
 if {moment!r} == "write_card":
     card.write = die
 else:
-    setattr(export, {moment!r}, die)
+    place = export.files if {moment!r} == "sync" else export
+    setattr(place, {moment!r}, die)
 export.export(toy_gan(), sys.argv[1])
 """
     folder = tmp_path / "m"
@@ -482,6 +567,82 @@ export.export(toy_gan(), sys.argv[1])
     if moment == "write_card":  # what the dead left is cleared away by the living
         assert export.export(toy_gan(), folder) == folder / "1"
         assert [path.name for path in folder.iterdir()] == ["1"]
+
+
+def test_pushes_at_the_same_time_all_arrive(model, tmp_path):
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(export.push, model, tmp_path / "served") for _ in range(6)]
+        places = [job.result() for job in jobs]
+    assert sorted(int(place.name) for place in places) == [1, 2, 3, 4, 5, 6]
+    for place in places:
+        card.verify(place)
+
+
+def test_versions_are_plain_numbers_that_grow(model, tmp_path):
+    served = tmp_path / "served"
+    assert export.push(model, served, version=5).name == "5"
+    (served / "2024").write_text("a file")
+    (served / "007").mkdir()
+    assert card.versions(served) == [5]
+    assert card.find(served) == served / "5"
+    for version, sentence in ((5, "which exists"), (3, "above the newest, 5"), (-1, "above the")):
+        with pytest.raises(UserError, match=sentence):
+            export.push(model, served, version=version)
+    (served / "6").symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match="which exists"):
+        export.push(model, served, version=6)
+    assert not (tmp_path / "outside").exists()
+    (served / "9").mkdir()  # nothing in it yet
+    assert card.find(served) == served / "5"
+
+
+def test_a_model_of_a_folder_that_may_not_be_written_is_pushed(model, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "1")
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    pushed = export.push(copy, tmp_path / "served", card={"name": "other"})
+    assert card.verify(pushed)["name"] == "other"
+    assert all(path.stat().st_mode & 0o200 for path in pushed.rglob("*"))
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o777)
+
+
+def test_links_in_an_export_are_noticed(model, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "1")
+    (copy / "variables" / "more").symlink_to("/")
+    with pytest.raises(UserError, match=r"received a link, .*variables/more"):
+        card.verify(copy)
+
+
+@pytest.mark.parametrize("files", [None, [], {"saved_model.pb": 3}])
+def test_a_card_without_its_list_is_noticed(files, model, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "1")
+    facts = {k: v for k, v in card.read(copy).items() if k not in ("sha256", "files")}
+    if files is not None:
+        facts["files"] = files
+    facts["sha256"] = hashlib.sha256(card._text(facts).encode()).hexdigest()
+    (copy / card.CARD).write_text(card._text(facts))
+    with pytest.raises(UserError, match="to list the files"):
+        card.verify(copy)
+
+
+def test_an_export_of_an_earlier_format_is_a_sentence(model, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "1")
+    card.write(copy, {**card.read(copy), "format": 1})
+    with pytest.raises(UserError, match="this version's format, 2"):
+        export.load_sampler(copy)
+
+
+def test_closing_or_dropping_a_servable_frees_its_session(model, monkeypatch):
+    freed = []
+    monkeypatch.setattr("keras_gan.servable._free", lambda *arguments: freed.append(arguments))
+    dropped = Servable(model)
+    del dropped
+    assert len(freed) == 1
+    closed = Servable(model)
+    closed.close()
+    closed.close()
+    assert len(freed) == 2
 
 
 def test_a_server_that_polls_sees_whole_versions_only(gan, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from keras import layers
 
 from keras_gan import priors
 from keras_gan.gan import GAN
+from keras_gan.interfaces import UserError
 
 
 def toy_networks(shape=(2, 2, 1), latent=3, dropout=0.5):
@@ -359,6 +360,30 @@ def test_samples_are_the_images_of_their_noise():
     np.testing.assert_array_equal(made, gan.sample(7, seed=5))
     np.testing.assert_array_equal(made, gan.average(z).numpy())  # the average's, not the live ones
     assert not np.allclose(made, gan.generator(z).numpy(), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"n": 0, "seed": 0}, "received n=0, seed=0"),
+        ({"n": 1, "seed": 2**32}, "received n=1, seed=4294967296"),
+        ({"n": 1, "seed": -1}, "received n=1, seed=-1"),
+        ({"n": 1, "seed": 0, "truncation": 0.0}, "received truncation=0.0"),
+        ({"n": 1, "seed": 0, "truncation": 2.0}, "received truncation=2.0"),
+        ({"n": 1, "seed": 0, "truncation": float("nan")}, "received truncation=nan"),
+    ],
+)
+def test_samples_that_cannot_be_are_refused(asked, sentence):
+    with pytest.raises(UserError, match=sentence):
+        toy_gan().sample(**asked)
+
+
+def test_a_sphere_has_no_centre_to_truncate_to():
+    gan = toy_gan()
+    gan.prior = priors.Spherical(3)
+    assert gan.sample(2, seed=0, truncation=1.0).shape == (2, 2, 2, 1)
+    with pytest.raises(UserError, match="a spherical prior, which has no centre"):
+        gan.sample(2, seed=0, truncation=0.5)
 
 
 def sigmoid(logits):

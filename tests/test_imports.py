@@ -19,7 +19,7 @@ CLIS = {
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
-    {"card", "servable", "transports"},
+    {"card", "harmless", "servable", "transports"},
     {"client"},
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
@@ -44,6 +44,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PIPELINES_MAY_USE = {
+    "card",
     "version",
     "interfaces",
     "files",

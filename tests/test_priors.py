@@ -101,7 +101,7 @@ def test_latents_are_distributed_as_training_noise_is(name):
     np.testing.assert_allclose(shares[0], shares[1], atol=0.005)
     columns = prior.latent(np.arange(20_000)).numpy()
     correlation = np.corrcoef(columns.T) - np.eye(20)
-    assert np.abs(correlation).max() < 0.06 if name == "spherical" else 0.04
+    assert np.abs(correlation).max() < (0.06 if name == "spherical" else 0.04)
     neighbours = (columns[1:] * columns[:-1]).mean(axis=0)  # of seeds that follow each other
     assert np.abs(neighbours).max() < 0.04
 

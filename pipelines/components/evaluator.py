@@ -14,6 +14,7 @@ import numpy as np
 from keras_gan import card, data, export, records
 from keras_gan.interfaces import Sampler, UserError
 from keras_gan.metrics import diversity, parzen
+from pipelines import hashes
 from pipelines.components.component import Outcome, Work
 
 SEED = 0  # of the samples: the same latent vectors for every model of one prior
@@ -47,9 +48,11 @@ def run(work: Work) -> Outcome:
     varied = diversity.Reference(looks).compare(sampler.sample(len(looks), seed=SEED))
     row |= {"clusters": varied.clusters, "spread": varied.spread}
     rows = {"model": row}
+    baseline_hash = ""
     if "baseline_model" in work.inputs:
         pushed = work.inputs["baseline_model"]
         card.verify(pushed)
+        baseline_hash = hashes.of_model(pushed)
         baseline = export.load_sampler(pushed)
         if baseline.image_shape != sampler.image_shape:
             raise UserError(
@@ -66,7 +69,8 @@ def run(work: Work) -> Outcome:
     text = describe(rows, work.parameters["metric"]) if blessed else " ".join(reasons)
     (work.outputs["blessing"] / ("BLESSED" if blessed else "NOT_BLESSED")).write_text(text + "\n")
     reason = "" if blessed else f"Not blessed, so nothing was pushed: {text}"
-    return Outcome({"blessed": int(blessed), "reason": reason, "metrics": told})
+    known = {"blessed": int(blessed), "reason": reason, "metrics": told, "baseline": baseline_hash}
+    return Outcome(known)
 
 
 def load_images(work: Work) -> Images:
@@ -74,6 +78,11 @@ def load_images(work: Work) -> Images:
     examples = work.inputs["examples"]
     info = records.DatasetInfo.read(examples)
     validation = data.load_split(examples, "validation")
+    if len(validation) < 2:
+        raise UserError(
+            f"Expected at least 2 validation images to judge by; received {len(validation)} in "
+            f"{examples}. Try more images, or another --validation when they are preprocessed."
+        )
     cut = min(parzen.PUBLISHED_VALIDATION, len(validation) // 2)
     test = data.load_split(examples, "test") if info.counts.get("test", 0) > 1 else None
     return Images(validation[:cut], validation[cut:], test)

@@ -7,6 +7,7 @@ from typing import Any
 from absl import logging
 
 from keras_gan import card, export
+from keras_gan.interfaces import UserError
 from pipelines import hashes, pushed
 from pipelines.components.component import Outcome, Work
 
@@ -27,7 +28,17 @@ def run(work: Work) -> Outcome:
     # Relative: the store is found again if the project's folder moves as a whole.
     lineage["store"] = os.path.relpath(lineage["store"], directory)
     facts = {"metrics": as_metrics(work.properties["blessing"]["metrics"]), "lineage": lineage}
-    place = export.push(model, directory, card=facts)
+
+    def expect_the_judged_one() -> None:
+        last = pushed.last_other(directory, model)
+        if (hashes.of_model(last) if last else "") != work.properties["blessing"]["baseline"]:
+            raise UserError(
+                f"Expected the model that this one was judged beside as the last in {directory}; "
+                f"received {last or 'none'}, pushed or deleted meanwhile. Nothing was pushed. Try "
+                "the same command again."
+            )
+
+    place = export.push(model, directory, card=facts, expect=expect_the_judged_one)
     return Outcome({"pushed_version": place.name, "pushed": 1}, place.resolve())
 
 

@@ -60,7 +60,7 @@ class Versions:
                 except (UserError, OSError) as error:  # the older ones go on
                     self.failed[number] = str(error)
         if any(number in self.loaded for number in wanted):
-            # The session is freed when the last request that uses it is answered.
+            # A session is freed with the last request that uses it.
             self.loaded = {n: each for n, each in self.loaded.items() if n in wanted}
 
     def find(self, name, number=None, label=""):

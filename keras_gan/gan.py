@@ -317,6 +317,7 @@ class GAN(keras.Model):
 
     def logits(self, images: Any, labels: Any = None) -> tf.Tensor:
         """Do what `discriminate` does, inside a graph too."""
+        images = tf.convert_to_tensor(images)
         seen = images if self.scale is None else self.scale(images)
         return self.discriminator(joined(seen, self._told(labels)), training=False)[:, 0]
 

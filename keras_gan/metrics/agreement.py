@@ -59,7 +59,9 @@ def of_sampler(
         seed: of the samples.
     """
     asked = np.arange(n) % classes
-    return agreement(classify(classifier, sampler.sample(n, seed=seed, labels=asked)), asked, classes)
+    return agreement(
+        classify(classifier, sampler.sample(n, seed=seed, labels=asked)), asked, classes
+    )
 
 
 def classify(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -87,7 +89,9 @@ def train_classifier(
     steps = epochs * (len(images) // BATCH)
     classifier = _network(images.shape[1:], classes, seed)
     classifier.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, max(1, steps))),
+        optimizer=keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(2e-3, max(1, steps))
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     order = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 """MNIST by class: `mnist`, with labels into both networks.
 
-    python -m keras_gan.train --recipe=mnist_conditional
+python -m keras_gan.train --recipe=mnist_conditional
 """
 
 import dataclasses

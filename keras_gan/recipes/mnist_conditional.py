@@ -1,6 +1,6 @@
 """MNIST by class, p(x|c): a convolutional pair with a projection discriminator.
 
-    python -m keras_gan.train --recipe=mnist_conditional
+python -m keras_gan.train --recipe=mnist_conditional
 
 """
 

@@ -133,7 +133,7 @@ def build(variant: Variant, examples: str, steps: int) -> tuple[Any, Any]:
 
     gan.g_optimizer.apply = watched_apply
 
-    def simultaneous_step(real: tf.Tensor, index: int = 0) -> None:
+    def simultaneous_step(real: tf.Tensor, index: int = 0, c: Any = None) -> None:
         """Take both gradients at the same point, on noise or masks of their own."""
         n = tf.shape(real)[0]
         masks = priors.FAKE_MASKS if variant.share_masks else priors.GENERATOR_STEP_MASKS

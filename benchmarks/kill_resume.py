@@ -49,6 +49,7 @@ VARIANTS = {
     "simultaneous, k = 3": ["update=simultaneous", "d_steps=3"],
     "two replicas": ["update=alternating"],
     "--deterministic": ["update=alternating"],
+    "conditional": ["conditional=true"],
     "convolutional, bfloat16": [
         "network=dcgan",
         "network.filters=4",

@@ -175,6 +175,7 @@ def _page(facts: dict[str, Any]) -> str:
     ]
     rows = {
         "recipe": facts.get("recipe", {}).get("name"),
+        "classes": _classes(facts),
         "data hash": facts.get("data_hash"),
         "training images": data.get("images", {}).get("train"),
         "licence of the data": data.get("licence"),
@@ -198,6 +199,17 @@ def _page(facts: dict[str, Any]) -> str:
         "prove nothing about the world.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _classes(facts: dict[str, Any]) -> str | None:
+    """Say which classes a conditional generator draws, by the number that `label` takes."""
+    count = facts.get("num_classes", 0)
+    names = facts.get("classes") or [str(number) for number in range(count)]
+    if not count:
+        return None
+    if names == [str(number) for number in range(count)]:
+        return f"{count}, label 0 to {count - 1}"
+    return ", ".join(f"{number} {name}" for number, name in enumerate(names))
 
 
 def _metrics(metrics: dict[str, Any]) -> list[str]:

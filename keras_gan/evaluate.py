@@ -8,17 +8,22 @@ mean and standard error over the test images, in nats. The rows of real training
 cluster centres, judged the same way, say what the ruler itself is worth: above the first of them,
 the metric rewards smoothing. They take minutes, once: they are kept beside the data folder. The
 published widths are coarse; the columns on the right have the width chosen more finely.
+
+Of a conditional model it prints, too, how many samples show the class that was asked for, to a
+classifier trained on the real images alone (a minute or two, once; kept beside the data folder),
+and the log-likelihood of each class's test images under samples of that class.
 """
 
 import contextlib
 import json
 import pathlib
 import sys
+from typing import Any, cast
 
 from absl import flags, logging
 
 from keras_gan import cli, files
-from keras_gan.interfaces import Sampler, UserError
+from keras_gan.interfaces import ClassSampler, Sampler, UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
@@ -39,6 +44,9 @@ flags.DEFINE_bool(
     True,
     "Judge all training images and as many cluster centres of them, too: minutes, the first time.",
     flag_values=FLAGS,
+)
+flags.DEFINE_bool(
+    "classes", True, "Judge a conditional model class by class, too.", flag_values=FLAGS
 )
 flags.DEFINE_integer("n", 10000, "Samples to draw.", lower_bound=2, flag_values=FLAGS)
 flags.DEFINE_integer(
@@ -85,6 +93,25 @@ def ruler_rows(examples: pathlib.Path, values: flags.FlagValues) -> dict[str, di
     with contextlib.suppress(OSError), files.replacing(kept) as temporary:
         temporary.write_text(json.dumps({"of": key, "rows": rows}, indent=2) + "\n")
     return rows
+
+
+def print_classes(found: dict[str, Any]) -> None:
+    """Print what `evaluation.judge_classes` found."""
+    print(  # noqa: T201
+        f"Shows the class asked for: {found['agreement']:.2%} +- {found['agreement_stderr']:.2%} "
+        f"of {found['samples']} samples, to a classifier that is\nright on "
+        f"{found['classifier']:.2%} +- {found['classifier_stderr']:.2%} of the real test images. "
+        "Log-likelihood of each class's test images (nats),\nunder samples of that class, and "
+        "under as many training images:"
+    )
+    for row in [*found["classes"], {"name": "all", **found}]:
+        line = f"{row['name'][:20]:<21}{row['agreement']:8.2%}"
+        if "log_likelihood" in row:
+            line += "".join(
+                f"{row[f'{kind}log_likelihood']:11.2f} +- {row[f'{kind}stderr']:.2f}"
+                for kind in ("", "real_")
+            )
+        print(line)  # noqa: T201
 
 
 def main(values: flags.FlagValues) -> None:
@@ -135,15 +162,25 @@ def main(values: flags.FlagValues) -> None:
         logs = pathlib.Path(values.workdir) / "logs"
         callbacks.write_scalars(logs, callbacks.current_step(gan), scalars)
     info = records.DatasetInfo.read(examples)
+    by_class = {}
+    if values.classes and getattr(subject.sampler, "num_classes", None):
+        by_class = evaluation.judge_classes(
+            cast(ClassSampler, subject.sampler), examples, samples=values.n, seed=values.seed
+        )
     if gan is not None:
-        evaluation.keep(values.workdir, callbacks.current_step(gan), info, rows["generator"])
+        row = rows["generator"]
+        row |= {key: by_class[key] for key in ("agreement", "agreement_stderr") if by_class}
+        evaluation.keep(values.workdir, callbacks.current_step(gan), info, row)
     published = PUBLISHED_MNIST if info.dataset.startswith("mnist/") else {}
     if evaluation.is_face_database(info):
         published = PUBLISHED_FACES
         print("Above: one fold, error over its images. Published: error over folds.")  # noqa: T201
     for name, (mean, stderr) in published.items():
         print(f"{name:<44}{mean:7.1f} +- {stderr:.1f}   published")  # noqa: T201
+    if by_class:
+        print_classes(by_class)
     if values.out:
+        rows |= {"by class": by_class} if by_class else {}
         with files.replacing(pathlib.Path(values.out)) as temporary:
             temporary.write_text(json.dumps(rows, indent=2) + "\n")
 

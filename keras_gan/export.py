@@ -20,12 +20,21 @@ from PIL import Image
 
 from keras_gan import card as cards
 from keras_gan import files, images, messages, records, servable, signatures
+from keras_gan.conditions import Condition
 from keras_gan.gan import GAN
-from keras_gan.interfaces import MAX_ROWS, Stopped, UserError, expect_truncation, image_seeds
+from keras_gan.interfaces import (
+    MAX_ROWS,
+    Stopped,
+    UserError,
+    class_rows,
+    expect_truncation,
+    image_seeds,
+)
 from keras_gan.version import __version__
 
 FORMAT = 2  # of the signatures and the card
 GRID_IMAGES = 64
+CLASS_COLUMNS = 8
 CHECK_SECONDS = 600.0
 ROUNDED = 1.0 / images.WHITE  # what a tiny difference may become between two pixel values
 
@@ -66,8 +75,7 @@ def export(
         archive.write_out(folder, verbose=False)
         (folder / cards.EXTRA).mkdir()
         _write_warm_up(folder / cards.WARM_UP, endpoints, target.resolve().parent.name)
-        grid = images.grid(images.to_uint8(gan.sample(GRID_IMAGES, seed=0)))
-        images.write_png(folder / cards.GRID, grid)
+        images.write_png(folder / cards.GRID, _grid(gan))
         _compare(gan, endpoints, folder)
         cards.write(folder, {**(card or {}), **_facts(gan, folder)})
     return target
@@ -130,14 +138,27 @@ class ExportedSampler:
         self.card: dict[str, Any] = {}
         if (self.folder / cards.CARD).is_file():
             self.card = cards.read(self.folder)
+        self.num_classes: int | None = self.card.get("num_classes")
+        self._condition = Condition(self.card.get("conditions", 0), self.num_classes)
 
     def sample(
-        self, n: int, *, seed: int, truncation: float = 1.0, batch_size: int = 500
+        self,
+        n: int,
+        *,
+        seed: int,
+        labels: Any = None,
+        truncation: float = 1.0,
+        batch_size: int = 500,
     ) -> np.ndarray:
-        """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images."""
+        """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images.
+
+        Labels are those of `GAN.sample`, with the same default.
+        """
+        labels = self._condition.labels(n, labels)
         z = self.noise(n, seed=seed, truncation=truncation)
+        parts = [slice(i, i + batch_size) for i in range(0, n, batch_size)]
         return np.concatenate(
-            [self.generate(z[i : i + batch_size]) for i in range(0, n, batch_size)]
+            [self.generate(z[part], None if labels is None else labels[part]) for part in parts]
         )
 
     def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
@@ -152,13 +173,24 @@ class ExportedSampler:
         ]
         return np.concatenate(drawn)
 
-    def generate(self, z: np.ndarray) -> np.ndarray:
+    def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
         """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
-        return self._generate(latent=tf.constant(z))["images"].numpy()
+        told = self._told(self._condition.labels(len(z), labels))
+        return self._generate(latent=tf.constant(z), **told)["images"].numpy()
 
-    def discriminate(self, images: np.ndarray) -> np.ndarray:
-        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1]."""
-        return self._discriminate(images=tf.constant(images))["logits"].numpy()
+    def discriminate(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1].
+
+        A conditional D needs their labels.
+        """
+        if self._condition and labels is None:
+            raise UserError("Expected labels: this model is conditional; received none.")
+        told = self._told(self._condition.labels(len(images), labels))
+        return self._discriminate(images=tf.constant(images), **told)["logits"].numpy()
+
+    def _told(self, labels: np.ndarray | None) -> dict[str, tf.Tensor]:
+        """Name labels as the signatures do."""
+        return {} if labels is None else {self._condition.spec.name: tf.constant(labels)}
 
 
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
@@ -227,12 +259,24 @@ def weights_sha256(gan: GAN) -> str:
     return digest.hexdigest()
 
 
+def _grid(gan: GAN) -> np.ndarray:
+    """Draw the card's samples; a row for each class."""
+    if gan.num_classes:
+        labels = class_rows(gan.num_classes, CLASS_COLUMNS)
+        return images.grid(gan.sample(len(labels), seed=0, labels=labels), CLASS_COLUMNS)
+    width = gan.condition.width  # of vectors, of which the model does not say what they may be
+    zeros = np.zeros((GRID_IMAGES, width)) if width else None
+    return images.grid(gan.sample(GRID_IMAGES, seed=0, labels=zeros))
+
+
 def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
     """Say what every card says."""
     return {
         "format": FORMAT,
         "image_shape": list(gan.image_shape),
         "latent": gan.prior.dimension,
+        **({"num_classes": gan.num_classes} if gan.num_classes else {}),
+        **({"conditions": gan.condition.width} if gan.condition else {}),
         "max_rows": MAX_ROWS,
         "weights": "live" if gan.average is None else "moving average",
         "weights_sha256": weights_sha256(gan),

@@ -244,7 +244,9 @@ class GAN(keras.Model):
         with priors.masks(self.discriminator, self._key(stream, index)):
             return self.discriminator(joined(images, c), training=True)[:, 0]  # [n]
 
-    def _judge_real(self, real: tf.Tensor, index: int, c: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _judge_real(
+        self, real: tf.Tensor, index: int, c: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return D's logits on real images and the weighted R1 penalty."""
         if not self.r1:
             return self._judge(real, priors.REAL_MASKS, index, c), tf.constant(0.0)
@@ -317,6 +319,7 @@ class GAN(keras.Model):
 
     def logits(self, images: Any, labels: Any = None) -> tf.Tensor:
         """Do what `discriminate` does, inside a graph too."""
+        images = tf.convert_to_tensor(images)
         seen = images if self.scale is None else self.scale(images)
         return self.discriminator(joined(seen, self._told(labels)), training=False)[:, 0]
 

@@ -93,6 +93,9 @@ class LatentSampler(Sampler, Protocol):
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
         ...
 
-    def generate(self, z: np.ndarray) -> np.ndarray:
-        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
+    def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d].
+
+        Labels, int [n], are for conditional models.
+        """
         ...

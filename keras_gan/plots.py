@@ -216,6 +216,10 @@ def figure_3(
     line = np.linspace(0.0, 1.0, columns)
     between = slerp if spherical else lerp
     z = np.concatenate([between(first, last, line) for first, last in ends])
+    classes = getattr(sampler, "num_classes", None)
+    if classes:  # a row stays in one class
+        labels = np.repeat(np.arange(rows) % classes, columns)
+        return images.grid(sampler.generate(z, labels), columns)
     return images.grid(sampler.generate(z), columns)
 
 

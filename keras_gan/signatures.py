@@ -37,11 +37,17 @@ def build(gan: GAN) -> dict[str, Signature]:
         `sample_png`: seed -> png_bytes, strings [N]; `_bytes` has REST answer in base64.
         `noise`: seed and truncation -> the latent vectors of these images.
         `discriminate`: images -> logits and probability, float32 [N], that they are real.
+        All but `noise` also take what a conditional model is told: label, int64 [N] in [0, K), of a
+        model of classes; condition, float32 [N, c], of one of vectors.
     """
 
-    def generate(latent: tf.Tensor) -> dict[str, tf.Tensor]:
-        with _expecting(_finite(latent, "latent")):
-            return {"images": tf.cast(gan(latent), tf.float32)}
+    def told(labels: tuple[tf.Tensor, ...]) -> list[tf.Operation]:
+        """Check labels, of which a conditional model has one tensor and others none."""
+        return [_expect_labels(gan, each) for each in labels]
+
+    def generate(latent: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        with _expecting(_finite(latent, "latent"), *told(labels)):
+            return {"images": tf.cast(gan(latent, *labels), tf.float32)}
 
     def noise(seed: tf.Tensor, truncation: tf.Tensor) -> dict[str, tf.Tensor]:
         if gan.prior.has_centre:
@@ -52,46 +58,63 @@ def build(gan: GAN) -> dict[str, Signature]:
         with _expecting(_expect(tf.reduce_all(in_range), sentence, _range(truncation))):
             return {"latent": gan.prior.latent(seed, truncation)}
 
-    def sample(seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        return generate(gan.prior.latent(seed))
+    def sample(seed: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return generate(gan.prior.latent(seed), *labels)
 
-    def sample_truncated(seed: tf.Tensor, truncation: tf.Tensor) -> dict[str, tf.Tensor]:
-        return generate(noise(seed, truncation)["latent"])
+    def sample_truncated(
+        seed: tf.Tensor, truncation: tf.Tensor, *labels: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return generate(noise(seed, truncation)["latent"], *labels)
 
-    def sample_png(seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        pixels = images.to_uint8(sample(seed)["images"])
+    def sample_png(seed: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = images.to_uint8(sample(seed, *labels)["images"])
         return {"png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
 
-    def discriminate(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def discriminate(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         in_range = tf.reduce_all((images >= 0) & (images <= 1))
         sentence = "Expected images in [0, 1]; received a range of"
-        with _expecting(_expect(in_range, sentence, _range(images))):
-            logits = tf.cast(gan.logits(images), tf.float32)
+        with _expecting(_expect(in_range, sentence, _range(images)), *told(labels)):
+            logits = tf.cast(gan.logits(images, *labels), tf.float32)
             return {"logits": logits, "probability": tf.sigmoid(logits)}
 
     latent = tf.TensorSpec((None, gan.prior.dimension), tf.float32, name="latent")
     seed = tf.TensorSpec((None,), tf.int64, name="seed")
     truncation = tf.TensorSpec((None,), tf.float32, name="truncation")
     pictures = tf.TensorSpec((None, *gan.image_shape), tf.float32, name="images")
-    seeds = [image_seeds(n, seed=0) for n in WARM_UP_ROWS]
-    drawn = [gan.sample(n, seed=0) for n in WARM_UP_ROWS]
-    by_seed = [{"seed": each} for each in seeds]
+    given = {gan.condition.spec.name: gan.condition.spec} if gan.condition else {}
+    labels = [{name: _warm_up_labels(gan, n) for name in given} for n in WARM_UP_ROWS]
+    drawn = [
+        gan.sample(n, seed=0, labels=next(iter(each.values()), None))
+        for n, each in zip(WARM_UP_ROWS, labels, strict=True)
+    ]
+    seeds = [{"seed": image_seeds(n, seed=0)} for n in WARM_UP_ROWS]
     share = np.float32(0.5 if gan.prior.has_centre else 1.0)
-    truncated = [{"seed": s, "truncation": np.full(len(s), share)} for s in seeds]
+    shares = [{"truncation": np.full(n, share)} for n in WARM_UP_ROWS]
+
+    def requests(*inputs: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Put each input's arrays for both requests together."""
+        return [{k: v for each in parts for k, v in each.items()} for parts in zip(*inputs)]  # noqa: B905
+
     found = {
         "serving_default": Signature(
-            {"latent": latent},
+            {"latent": latent, **given},
             generate,
-            [{"latent": gan.noise(n, seed=0)} for n in WARM_UP_ROWS],
+            requests([{"latent": gan.noise(n, seed=0)} for n in WARM_UP_ROWS], labels),
         ),
-        "sample": Signature({"seed": seed}, sample, by_seed),
+        "sample": Signature({"seed": seed, **given}, sample, requests(seeds, labels)),
         "sample_truncated": Signature(
-            {"seed": seed, "truncation": truncation}, sample_truncated, truncated
+            {"seed": seed, "truncation": truncation, **given},
+            sample_truncated,
+            requests(seeds, shares, labels),
         ),
-        "sample_png": Signature({"seed": seed}, sample_png, by_seed),
-        "noise": Signature({"seed": seed, "truncation": truncation}, noise, truncated),
+        "sample_png": Signature({"seed": seed, **given}, sample_png, requests(seeds, labels)),
+        "noise": Signature(
+            {"seed": seed, "truncation": truncation}, noise, requests(seeds, shares)
+        ),
         "discriminate": Signature(
-            {"images": pictures}, discriminate, [{"images": each} for each in drawn]
+            {"images": pictures, **given},
+            discriminate,
+            requests([{"images": each} for each in drawn], labels),
         ),
     }
     return {name: _expecting_rows(each) for name, each in found.items()}
@@ -114,6 +137,23 @@ def _expecting_rows(signature: Signature) -> Signature:
             return signature.function(*(tf.identity(each) for each in shaped))
 
     return signature._replace(function=function)
+
+
+def _warm_up_labels(gan: GAN, n: int) -> np.ndarray:
+    """Make labels to try a conditional model with: its classes in turn, or vectors of zeros."""
+    width = gan.condition.width
+    labels = gan.condition.labels(n, None if gan.num_classes else np.zeros((n, width)))
+    assert labels is not None
+    return labels
+
+
+def _expect_labels(gan: GAN, labels: tf.Tensor) -> tf.Operation:
+    """Check that labels are classes, or finite."""
+    if not gan.num_classes:
+        return _finite(labels, gan.condition.spec.name)
+    known = tf.reduce_all((labels >= 0) & (labels < gan.num_classes))
+    sentence = f"Expected label in [0, {gan.num_classes}); received a range of"
+    return _expect(known, sentence, _range(labels))
 
 
 def _finite(tensor: tf.Tensor, name: str) -> tf.Operation:

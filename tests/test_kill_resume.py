@@ -1,10 +1,13 @@
 """A few of the kills of `benchmarks.kill_resume`; that prints fifty."""
 
+import pytest
+
 from benchmarks import kill_resume
 
 
-def test_killed_runs_end_as_if_they_had_not_been(examples):
-    found = kill_resume.measure("alternating", str(examples), steps=300, kills=3, seed=2)
+@pytest.mark.parametrize("variant", ["alternating", "conditional"])
+def test_killed_runs_end_as_if_they_had_not_been(examples, variant):
+    found = kill_resume.measure(variant, str(examples), steps=300, kills=3, seed=2)
     assert found["start"] + found["training"] + found["write"] == 3
     assert found["training"] + found["write"] > 0
     assert found["differing"] == 0

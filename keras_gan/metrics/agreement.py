@@ -1,4 +1,4 @@
-"""Whether generated images show what was asked for, by a classifier that never saw the generator."""
+"""Whether samples show what was asked for, by a classifier trained on real images alone."""
 
 import math
 from typing import NamedTuple
@@ -6,8 +6,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 from keras import layers
-
-from keras_gan.interfaces import ClassSampler
 
 EPOCHS = 4
 BATCH = 64
@@ -44,24 +42,6 @@ def agreement(found: np.ndarray, asked: np.ndarray, classes: int) -> Agreement:
     with np.errstate(invalid="ignore"):
         shares = np.diag(confusion) / confusion.sum(axis=1)
     return Agreement(mean, math.sqrt(mean * (1 - mean) / len(asked)), shares, confusion)
-
-
-def of_sampler(
-    sampler: ClassSampler, classifier: keras.Model, classes: int, *, n: int, seed: int
-) -> Agreement:
-    """Judge `n` samples, of the classes in turn.
-
-    Args:
-        sampler: draws the images.
-        classifier: as `train_classifier` made it.
-        classes: K.
-        n: how many.
-        seed: of the samples.
-    """
-    asked = np.arange(n) % classes
-    return agreement(
-        classify(classifier, sampler.sample(n, seed=seed, labels=asked)), asked, classes
-    )
 
 
 def classify(classifier: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ def recipe(request):
 
 
 def trained(recipe, examples, steps=3):
-    gan = build(recipe, (8, 8, 1), train_images=240)
+    gan = build(recipe, (8, 8, 1), train_images=240, classes=10)
     fit(gan, recipe, examples, steps)
     return gan
 
@@ -31,6 +31,7 @@ def fit(gan, recipe, examples, steps):
         batch_size=recipe.batch_size,
         d_steps=recipe.d_steps,
         first_step=int(gan.step.numpy()),
+        labels=recipe.conditional,
     )
     gan.fit(dataset, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
@@ -77,7 +78,7 @@ def test_load_model_restores_everything_and_goes_on_alike(recipe, examples, tmp_
 def test_save_weights_holds_both_optimizers(recipe, examples, tmp_path):
     gan = trained(recipe, examples)
     gan.save_weights(tmp_path / "gan.weights.h5")
-    fresh = build(recipe, (8, 8, 1), train_images=240)
+    fresh = build(recipe, (8, 8, 1), train_images=240, classes=10)
     fresh.load_weights(tmp_path / "gan.weights.h5")
     assert_equal_states(state(gan), state(fresh))
 
@@ -95,13 +96,17 @@ def test_two_replicas_play_the_same_game(recipe, examples, two_replicas):
     recipe = smooth(recipe, 0.5)
     if recipe.compute_dtype == "bfloat16":  # replicas round the sums of half the batch
         recipe = dataclasses.replace(recipe, compute_dtype="float32")
-    alone = build(recipe, (8, 8, 1), train_images=240)
+    alone = build(recipe, (8, 8, 1), train_images=240, classes=10)
     with two_replicas.scope():
-        both = build(recipe, (8, 8, 1), train_images=240)
+        both = build(recipe, (8, 8, 1), train_images=240, classes=10)
 
     def feed(context):
         return data.train_dataset(
-            examples, batch_size=recipe.batch_size, d_steps=recipe.d_steps, context=context
+            examples,
+            batch_size=recipe.batch_size,
+            d_steps=recipe.d_steps,
+            labels=recipe.conditional,
+            context=context,
         )
 
     alone_logs = fit_on(alone, feed(None))
@@ -124,6 +129,11 @@ def test_export_equals_live(recipe, examples, tmp_path):
     assert folder == tmp_path / "model" / "1"
     assert loaded.image_shape == gan.image_shape == (8, 8, 1)
     np.testing.assert_allclose(loaded.sample(7, seed=3), gan.sample(7, seed=3), atol=1e-6)
+    if recipe.conditional:
+        asked = {"labels": [9, 0, 3, 3, 1, 2, 9]}
+        expected = gan.sample(7, seed=3, **asked)
+        np.testing.assert_allclose(loaded.sample(7, seed=3, **asked), expected, atol=1e-6)
+        assert not np.allclose(expected, gan.sample(7, seed=3), atol=1e-3)
 
 
 def test_keras_export_serves_the_generator(recipe, examples, tmp_path):
@@ -133,4 +143,5 @@ def test_keras_export_serves_the_generator(recipe, examples, tmp_path):
     gan.export(tmp_path / "keras_export", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "keras_export"))
     z = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    np.testing.assert_allclose(served.serve(z), gan(z), atol=1e-6)
+    inputs = (z, np.array([3, 1, 4])) if recipe.conditional else (z,)
+    np.testing.assert_allclose(served.serve(*inputs), gan(*inputs), atol=1e-6)

@@ -397,15 +397,19 @@ class GAN(keras.Model):
             seed=self.seed,
         )
 
-    def export(self, filepath: Any, **kwargs: Any) -> None:
+    def export(self, filepath: Any, *, verbose: bool = True, **kwargs: Any) -> None:
         """Export `call` as Keras does; `keras_gan.export` adds sampling by seed and versions."""
-        specs = [tf.TensorSpec((None, self.prior.dimension), tf.float32, name="z")]
-        if self.condition:
-            specs.append(self.condition.spec)
-            kwargs = {"input_signature": specs, **kwargs}
-        # Keras exports only what was called.
-        self(*(tf.zeros((1, *spec.shape[1:]), spec.dtype) for spec in specs))
-        super().export(filepath, **kwargs)
+        z = tf.TensorSpec((None, self.prior.dimension), tf.float32, name="z")
+        if not self.condition:
+            self(tf.zeros((1, self.prior.dimension)))  # Keras exports only what was called
+            return super().export(filepath, verbose=verbose, **kwargs)
+        # Keras would try to call it with z alone.
+        archive = keras.export.ExportArchive()
+        for part in (self.average or self.generator, self.scale):
+            if part is not None:
+                archive.track(part)
+        archive.add_endpoint("serve", lambda z, c: self(z, c), [z, self.condition.spec])
+        return archive.write_out(filepath, verbose=verbose)
 
     # Saving ------------------------------------------------------------------------------------
 

@@ -196,6 +196,24 @@ def test_samples_are_those_of_the_live_model_whatever_the_batch(served, kind, ba
         )
 
 
+def test_a_conditional_model_draws_the_classes_asked_for(tmp_path):
+    from tests.test_conditional import toy
+
+    gan = toy()
+    export.export(gan, tmp_path / "classes")
+    asked = [3, 0, 0, 2, 1, 3, 3]
+    with stand_in(tmp_path, "classes") as (urls, _):
+        for kind, batch_size in (("grpc", 3), ("rest", 256)):
+            with SamplerClient(urls[kind], "classes", batch_size=batch_size) as remote:
+                live = gan.sample(7, seed=5, labels=asked)
+                assert_equal_images(remote.sample(7, seed=5, labels=asked), live)
+                live = gan.sample(7, seed=5, labels=asked, truncation=0.3)
+                found = remote.sample(7, seed=5, labels=asked, truncation=0.3)
+                assert_equal_images(found, live)
+                with pytest.raises(ServerError, match=r"label in \[0, 4\)"):
+                    remote.sample(2, labels=[0, 4])
+
+
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
 def test_what_is_not_there_is_named(served, kind):
     with pytest.raises(ServerError, match="Expected the model 'nonsense' at ") as error:

@@ -2,7 +2,7 @@
 
     python -m keras_gan.train --dataset=mnist
 
-Expected: a Parzen log-likelihood of about 214 nats from the moving average and 120 from the live
+Expected: a Parzen log-likelihood of about 212 nats from the moving average and 120 from the live
 weights, after 10,000 steps; the README has the measurements and their spread.
 
 The paper's networks with a narrower generator, more dropout in the discriminator, Adam at a high

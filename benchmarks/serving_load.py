@@ -115,6 +115,8 @@ def swap(folder: pathlib.Path, models: list[pathlib.Path], clients: int, seconds
                 each = leaving.enter_context(stand_in(alone, "model"))["gRPC"]
                 client = leaving.enter_context(SamplerClient(each, "model"))
                 expected.append(client.sample(48, seed=7).astype(int))
+    if np.abs(expected[0] - expected[1]).max() <= 1:
+        return "The two newest versions draw the same images: swapping them would show nothing"
     wrong = 0
     for answer in set(answers):
         found = np.frombuffer(answer, np.uint8).reshape(expected[0].shape).astype(int)

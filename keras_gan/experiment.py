@@ -385,6 +385,7 @@ def export_run(
     Returns:
         The version's folder.
     """
+    export.expect_new_version(export_dir, version)
     gan, run = load_run(workdir, which)
     saved = checkpoints.Checkpoints(
         pathlib.Path(workdir) / "checkpoints", run["recipe"], run["data_hash"]
@@ -396,7 +397,7 @@ def export_run(
     card = _card(gan, run["recipe"], info, saved) | {"data_hash": run["data_hash"]}
     if gan.num_classes:
         card["classes"] = run["classes"]
-    if measured is not None:
+    if measured is not None and info is not None and info.counts.get("test"):
         card["metrics"] |= measured(card["step"], run["data_hash"])
     return export.export(gan, export_dir, version=version, card=card)
 

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from PIL import Image
 
 from keras_gan import card as cards
@@ -77,7 +78,9 @@ def export(
         _write_warm_up(folder / cards.WARM_UP, endpoints, target.resolve().parent.name)
         images.write_png(folder / cards.GRID, _grid(gan))
         _compare(gan, endpoints, folder)
-        cards.write(folder, {**(card or {}), **_facts(gan, folder)})
+        facts = _facts(gan, folder)
+        _warn_of_copies(target.parent, facts["weights_sha256"])
+        cards.write(folder, {**(card or {}), **facts})
     return target
 
 
@@ -216,6 +219,29 @@ def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
     return sampler
 
 
+def expect_new_version(directory: str | os.PathLike[str], number: int | None) -> pathlib.Path:
+    """Return the folder of a version that can be written; the next one's if none is given.
+
+    Raises:
+        UserError: if there is such a version, or a newer one, already.
+    """
+    directory = pathlib.Path(directory)
+    newest = max(cards.versions(directory), default=0)
+    number = newest + 1 if number is None else int(number)
+    target = directory / str(number)
+    if os.path.lexists(target):
+        raise UserError(
+            f"Expected a new version; received {target}, which exists. Versions are never written "
+            "over. Try a higher --version, or none."
+        )
+    if number <= newest:
+        raise UserError(
+            f"Expected a version above the newest, {newest}, which servers take; received "
+            f"{number}. Try a higher --version, or none."
+        )
+    return target
+
+
 @contextlib.contextmanager
 def _new_version(
     directory: str | os.PathLike[str], number: int | None
@@ -224,19 +250,7 @@ def _new_version(
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with files.held(directory, wait=True):
-        newest = max(cards.versions(directory), default=0)
-        number = newest + 1 if number is None else int(number)
-        target = directory / str(number)
-        if os.path.lexists(target):
-            raise UserError(
-                f"Expected a new version; received {target}, which exists. Versions are never "
-                "written over. Try a higher --version, or none."
-            )
-        if number <= newest:
-            raise UserError(
-                f"Expected a version above the newest, {newest}, which servers take; received "
-                f"{number}. Try a higher --version, or none."
-            )
+        target = expect_new_version(directory, number)
         with files.new_folder(target) as folder:
             yield folder, target
             for path in (*folder.rglob("*"), folder):
@@ -257,6 +271,15 @@ def weights_sha256(gan: GAN) -> str:
         for weight in part.weights:
             digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
     return digest.hexdigest()
+
+
+def _warn_of_copies(directory: pathlib.Path, digest: str) -> None:
+    for number in cards.versions(directory):
+        path = directory / str(number)
+        with contextlib.suppress(UserError):
+            if cards.read(path).get("weights_sha256") == digest:
+                logging.warning("%s has the same weights", path)
+                return
 
 
 def _grid(gan: GAN) -> np.ndarray:

@@ -41,19 +41,29 @@ def main(values: flags.FlagValues) -> None:
     export_dir = pathlib.Path(values.export_dir or f"saved_models/{name}")
     cli.expect_writable(export_dir)
     cli.import_tensorflow()
-    from keras_gan import evaluation, experiment
+    from keras_gan import card, evaluation, experiment
 
     def measured(step: int, data_hash: str) -> dict[str, object]:
         found = evaluation.kept(values.workdir, step, data_hash)
         if not found:
+            more = "" if values.checkpoint == "newest" else f" --checkpoint={step}"
             logging.info(
-                "Nothing measured of step %s: python -m keras_gan.evaluate --workdir=%s first puts "
-                "it into the card",
+                "The card has no scores of step %s; they come from python -m keras_gan.evaluate "
+                "--workdir=%s%s, before the export",
                 f"{step:,}",
                 values.workdir,
+                more,
             )
         return found
 
+    versions = card.versions(export_dir)
+    newest = export_dir / str(versions[-1]) if versions else None
+    if newest and (newest / card.CARD).is_file() and "lineage" in card.read(newest):
+        logging.warning(
+            "%s was pushed by pipelines.run, which judged it; this export is not judged, and will "
+            "be the newest",
+            newest,
+        )
     model = experiment.export_run(
         values.workdir,
         export_dir,

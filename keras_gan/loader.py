@@ -1,7 +1,8 @@
 """Load an export as TensorFlow Serving does, and answer its warm-up requests.
 
-    python -m keras_gan.loader saved_models/mnist/1
+    python -m keras_gan.loader saved_models/mnist
 
+Takes one version's folder, or a folder of versions, whose newest is loaded.
 This is TensorFlow's own C++ loader: neither Keras nor TensorFlow's Python is in the process. Prints
 a line for each request; exit code 2 and a sentence if one has no answer, or none that is finite.
 """
@@ -76,9 +77,9 @@ def replay(folder: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, np.n
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
     """Run the command with its parsed flags."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise UserError(f"Expected one version's folder; received {' '.join(arguments) or 'none'}.")
+        raise UserError(f"Expected one export; received {' '.join(arguments) or 'none'}.")
     answers: dict[str, Any] = {}
-    for number, (name, answer, seconds) in enumerate(replay(arguments[0])):
+    for number, (name, answer, seconds) in enumerate(replay(card.find(arguments[0]))):
         shapes = ", ".join(f"{key} {list(array.shape)}" for key, array in answer.items())
         print(f"{name:<20}{seconds * 1e3:8.1f} ms  {shapes}")  # noqa: T201
         for key, array in answer.items():

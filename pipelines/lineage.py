@@ -49,12 +49,17 @@ def read(model: str, root: str | None = None) -> dict[str, Any]:
     if "lineage" not in facts:
         raise UserError(
             f"Expected a model that python -m pipelines.run pushed; received {folder}, whose card "
-            "has no lineage. Try the folder given as --push."
+            f"has no lineage: keras_gan.train or keras_gan.export_model wrote it.{_pushed(model)}"
         )
     lineage = facts["lineage"]
     store = (folder.resolve().parent / lineage["store"]).resolve()
     if root:
         store = pathlib.Path(root).resolve() / store.name
+        if not store.is_file():
+            raise UserError(
+                f"Expected --root to be a chain's folder, with {store.name} in it; received "
+                f"--root={root}. Try without it."
+            )
     return {
         "model": str(folder),
         "metrics": facts.get("metrics", {}),
@@ -62,6 +67,14 @@ def read(model: str, root: str | None = None) -> dict[str, Any]:
         "store": str(store),
         "found": _compare(lineage, store),
     }
+
+
+def _pushed(model: str) -> str:
+    """Name the newest version with a lineage, if there is one."""
+    folders = [pathlib.Path(model) / str(number) for number in reversed(card.versions(model))]
+    known = (each for each in folders if (each / card.CARD).is_file())
+    found = next((each for each in known if "lineage" in card.read(each)), None)
+    return f" Try {found}." if found else ""
 
 
 def _compare(lineage: dict[str, Any], path: pathlib.Path) -> str:

@@ -222,7 +222,7 @@ def test_only_what_beats_the_last_pushed_by_more_than_the_error_is_pushed(tmp_pa
     capsys.readouterr()
     assert execute(*arguments(tmp_path, "--steps=1", "--set=network.output_range=1e3")) == 3
     found = capsys.readouterr().err
-    assert "is not above the last pushed model's" in found
+    assert "is not above that of served/1, the newest other model, " in found
     assert "by more than the error of the difference, -" in found
     assert len(pushed.versions(tmp_path / "pushed")) == 2
     assert execute(*arguments(tmp_path)) == 0  # is not compared with itself
@@ -239,7 +239,7 @@ def test_reasons_have_literal_numbers():
             rows |= {"last pushed": {"log_likelihood": 10.0 - mean}}
             rows |= {"difference": {"mean": mean, "stderr": error}}
         return evaluator.find_reasons(
-            rows, wanted | {k: v for k, v in changes.items() if k not in row}
+            rows, wanted | {k: v for k, v in changes.items() if k not in row}, "m/1"
         )
 
     assert reasons() == []
@@ -247,7 +247,7 @@ def test_reasons_have_literal_numbers():
     assert len(reasons(min=8.0)) == len(reasons(mean=1.0)) == len(reasons(mean=-5.0)) == 1
     assert len(reasons(clusters=0.24)) == len(reasons(spread=0.24)) == 1
     assert len(reasons(spread=float("nan"))) == len(reasons(log_likelihood=float("nan"))) == 1
-    assert "10.00 is not above the last pushed model's 9.50" in reasons(mean=0.5)[0]
+    assert "10.00 is not above that of m/1, the newest other model, 9.50" in reasons(mean=0.5)[0]
     assert "+0.50 +- 1.00" in reasons(mean=0.5)[0]
 
 

@@ -48,9 +48,11 @@ def run(work: Work) -> Outcome:
     varied = diversity.Reference(looks).compare(sampler.sample(len(looks), seed=SEED))
     row |= {"clusters": varied.clusters, "spread": varied.spread}
     rows = {"model": row}
+    name = ""
     baseline_hash = ""
     if "baseline_model" in work.inputs:
         pushed = work.inputs["baseline_model"]
+        name = f"{pushed.parent.name}/{pushed.name}"
         card.verify(pushed)
         baseline_hash = hashes.of_model(pushed)
         baseline = export.load_sampler(pushed)
@@ -61,7 +63,7 @@ def run(work: Work) -> Outcome:
             )
         old = judge(baseline, images, work.parameters)
         rows |= {"last pushed": old.row, "difference": compare(new, old)}
-    reasons = find_reasons(rows, work.parameters)
+    reasons = find_reasons(rows, work.parameters, name)
     told = {"metric": work.parameters["metric"], **rows, "reasons": reasons}
     path = work.outputs["evaluation"] / "metrics.json"
     path.write_text(json.dumps(told, indent=2) + "\n")
@@ -128,8 +130,16 @@ def compare(new: Judged, old: Judged) -> dict[str, float]:
     }
 
 
-def find_reasons(rows: dict[str, dict[str, float]], parameters: dict[str, Any]) -> list[str]:
-    """Say, in sentences with numbers, what speaks against a generator."""
+def find_reasons(
+    rows: dict[str, dict[str, float]], parameters: dict[str, Any], pushed: str
+) -> list[str]:
+    """Say, in sentences with numbers, what speaks against a generator.
+
+    Args:
+        rows: what is known of the "model", and of the "last pushed" and the "difference".
+        parameters: of the Evaluator.
+        pushed: the version to beat, if there is one.
+    """
     row, metric = rows["model"], parameters["metric"]
     found = []
     # Not "any is below": nan is not below either.
@@ -151,9 +161,9 @@ def find_reasons(rows: dict[str, dict[str, float]], parameters: dict[str, Any]) 
         mean, error = rows["difference"]["mean"], rows["difference"]["stderr"]
         if not mean > error:
             found.append(
-                f"{metric} {row[metric]:.2f} is not above the last pushed model's "
-                f"{rows['last pushed'][metric]:.2f} by more than the error of the difference, "
-                f"{mean:+.2f} +- {error:.2f}."
+                f"{metric} {row[metric]:.2f} is not above that of {pushed}, the newest other "
+                f"model, {rows['last pushed'][metric]:.2f} by more than the error of the "
+                f"difference, {mean:+.2f} +- {error:.2f}."
             )
     return found
 

@@ -186,6 +186,8 @@ def status(versions, name, number):
             loaded = each in versions.loaded
             one = answer.model_version_status.add(version=each, state=30 if loaded else 50)
             one.status.error_message = versions.failed.get(each, "")
+    if not answer.model_version_status:
+        raise ServingError(NOT_FOUND, f"Could not find version {number} of model {name}")
     return answer
 
 
@@ -235,7 +237,10 @@ def rest_handler(versions, faults):
             self.wfile.write(content)
 
         def get(self, verb, name, number, label):
+            if verb == ":predict":
+                raise ServingError(INVALID_ARGUMENT, f"Malformed request: GET {self.path}")
             if verb == "":
+                number = versions.find(name, number, label)[0] if label else number
                 return as_json(status(versions, name, number))
             found, servable = versions.find(name, number, label)
             spec = {"name": name, "signature_name": "", "version": str(found)}
@@ -263,13 +268,16 @@ def rest_handler(versions, faults):
                 given = {key: [row[key] for row in given] for key in given[0]}
             if not isinstance(given, dict):
                 given = {next(iter(expected.inputs)): given}
-            try:
-                inputs = {
-                    key: np.array(value, messages.DTYPES[expected.inputs[key].dtype])
-                    for key, value in given.items()
-                }
-            except (ValueError, KeyError, TypeError, OverflowError) as error:
-                raise ServingError(INVALID_ARGUMENT, f"Failed to process: {error!r}") from error
+            inputs = {
+                key: numbers(key, value, expected.inputs[key]) if key in expected.inputs else value
+                for key, value in given.items()
+            }
+            if set(inputs) != set(expected.inputs):
+                raise ServingError(
+                    INVALID_ARGUMENT,
+                    f"Expected inputs {sorted(expected.inputs)} for {signature}; received "
+                    f"{sorted(inputs)}.",
+                )
             answer = {k: plain(k, v) for k, v in servable.run(signature, inputs).items()}
             if columns:
                 return {"outputs": next(iter(answer.values())) if len(answer) == 1 else answer}
@@ -281,6 +289,19 @@ def rest_handler(versions, faults):
             pass
 
     return Handler
+
+
+def numbers(key, value, info):
+    """Read what JSON has for an input."""
+    dtype = messages.DTYPES[info.dtype]
+    try:
+        found = np.array(value)
+        fits = found.dtype.kind in "iuf" and np.can_cast(found.dtype, dtype, "same_kind")
+        if found.size and not fits:
+            raise ValueError(f"received {found.dtype}")
+        return np.array(value, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ServingError(INVALID_ARGUMENT, f"Expected {key} of {dtype}: {error}") from error
 
 
 def as_json(message):
@@ -297,14 +318,15 @@ def plain(name, array):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--base", required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--rest_port", type=int, default=0)
-    parser.add_argument("--all", action="store_true")
-    parser.add_argument("--labels", type=json.loads, default={})
-    parser.add_argument("--poll", type=float, default=0.2)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--base", required=True, help="folder of the versions")
+    parser.add_argument("--name", required=True, help="what the model is called")
+    parser.add_argument("--port", type=int, default=0, help="of gRPC (default: any free one)")
+    parser.add_argument("--rest_port", type=int, default=0, help="of REST")
+    parser.add_argument("--all", action="store_true", help="serve every version, not the newest")
+    parser.add_argument("--labels", type=json.loads, default={}, help='as in {"stable": 2}')
+    parser.add_argument("--poll", type=float, default=0.2, help="seconds between two looks")
     parser.add_argument("--faults", default="")
     parser.add_argument("--key", default="")
     parser.add_argument("--certificate", default="")
@@ -312,6 +334,9 @@ def main():
     versions = Versions(flags.base, flags.name, flags.all, flags.labels)
     faults = Faults(flags.faults)
     versions.poll()
+    for label, number in versions.labels.items():
+        if number not in versions.loaded:
+            parser.error(f"label {label!r} is of version {number}; loaded are {[*versions.loaded]}")
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(8),
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
@@ -335,7 +360,8 @@ def main():
     ports = {"grpc": port, "grpcs": secure, "rest": rest.server_address[1]}
     print(json.dumps(ports), flush=True)  # noqa: T201
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
     while not stop.wait(flags.poll):
         versions.poll()
     sys.stdout.flush()

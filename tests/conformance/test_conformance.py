@@ -1,5 +1,6 @@
 """What every model must do: save, load, resume, export, serialise."""
 
+import contextlib
 import dataclasses
 import typing
 
@@ -11,6 +12,8 @@ from keras_gan import data, experiment, export
 from keras_gan.config import Recipe
 from keras_gan.experiment import build, train
 from keras_gan.gan import GAN
+from keras_gan.interfaces import image_seeds
+from keras_gan.servable import Servable
 from tests.conformance.cases import CASES, LOSSES, NETWORKS, smooth
 
 
@@ -123,10 +126,15 @@ def fit_on(gan, dataset):
     return gan.fit(dataset, epochs=1, steps_per_epoch=4, shuffle=False, verbose=0).history
 
 
-@pytest.mark.whole_export
 def test_export_equals_live(recipe, examples, tmp_path):
     gan = trained(recipe, examples)
     folder = export.export(gan, tmp_path / "model")
+    with contextlib.closing(Servable(folder)) as servable:  # TensorFlow's C++ loader
+        inputs = {"seed": image_seeds(7, seed=3)}
+        if recipe.conditional:
+            inputs["label"] = np.arange(7)
+        served = servable.run("sample", inputs)["images"]
+        np.testing.assert_allclose(served, gan.sample(7, seed=3), atol=1e-6)
     loaded = export.load_sampler(tmp_path / "model")
     assert folder == tmp_path / "model" / "1"
     assert loaded.image_shape == gan.image_shape == (8, 8, 1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from keras_gan.config import Recipe
     from keras_gan.data import train_dataset
     from keras_gan.experiment import build
-    from keras_gan.export import load_sampler
+    from keras_gan.exported import load_sampler
     from keras_gan.gan import GAN
     from keras_gan.losses import AdversarialLoss
     from keras_gan.priors import Normal, Spherical, Uniform
@@ -39,7 +39,7 @@ _MODULE_OF = {
     "Spherical": "priors",
     "Uniform": "priors",
     "build": "experiment",
-    "load_sampler": "export",
+    "load_sampler": "exported",
     "train_dataset": "data",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from keras_gan import records
 from keras_gan.interfaces import UserError
 
+FORMAT = 2  # of the card and of the signatures
 EXTRA = pathlib.Path("assets.extra")  # TensorFlow Serving leaves this folder alone
 CARD = EXTRA / "card.json"
 README = EXTRA / "README.md"

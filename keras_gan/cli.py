@@ -5,6 +5,7 @@ input is one sentence on standard error and exit code 2.
 """
 
 import contextlib
+import copy
 import errno
 import logging as standard_logging
 import os
@@ -51,11 +52,11 @@ def run(
     *,
     pass_on: bool = False,
 ) -> int:
-    """Parse `argv` into `values`, call `main(values)` and return the exit code.
+    """Parse `argv`, call `main` with the flags' values and return the exit code.
 
     Args:
         main: the command; it reads its flags from its argument.
-        values: the command's own flags.
+        values: the command's own flags; they keep their defaults for the next call.
         doc: the command's documentation, shown by `--help`.
         argv: program name and arguments; `sys.argv` when None.
         pass_on: whether `main` takes what is no flag of its own as a second argument.
@@ -69,6 +70,7 @@ def run(
         print(help_text(values, doc))  # noqa: T201
         return 0
     _log_plainly()
+    values = copy.deepcopy(values)
     try:
         if pass_on:
             values.set_gnu_getopt(True)

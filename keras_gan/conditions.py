@@ -86,9 +86,8 @@ class Condition:
         shape = (n,) if self.num_classes else (n, self.width)
         fits = labels is not None and given.shape == shape and given.dtype.kind in "iuf"
         if fits and self.num_classes:
-            numbers = given.astype(np.int64)
-            if (numbers == given).all() and ((numbers >= 0) & (numbers < self.num_classes)).all():
-                return numbers
+            if np.isin(given, np.arange(self.num_classes)).all():
+                return given.astype(np.int64)
         elif fits and np.isfinite(given).all():
             return given.astype(np.float32)
         raise UserError(f"Expected {self._expected(str(n))}; received labels={_shown(labels)}.")

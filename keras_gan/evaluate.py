@@ -96,7 +96,7 @@ def ruler_rows(examples: pathlib.Path, values: flags.FlagValues) -> dict[str, di
 
 
 def print_classes(found: dict[str, Any]) -> None:
-    """Print what `evaluation.judge_classes` found."""
+    """Print what `class_evaluation.judge_classes` found."""
     print(  # noqa: T201
         f"Shows the class asked for: {found['agreement']:.2%} +- {found['agreement_stderr']:.2%} "
         f"of {found['samples']} samples, to a classifier that is\nright on "
@@ -125,7 +125,7 @@ def main(values: flags.FlagValues) -> None:
     if values.out:
         cli.expect_writable(pathlib.Path(values.out).parent)
     cli.import_tensorflow()
-    from keras_gan import callbacks, evaluation, records
+    from keras_gan import callbacks, class_evaluation, evaluation, records
     from keras_gan.metrics import parzen
 
     subject = evaluation.load_subject(
@@ -164,7 +164,7 @@ def main(values: flags.FlagValues) -> None:
     info = records.DatasetInfo.read(examples)
     by_class = {}
     if values.classes and getattr(subject.sampler, "num_classes", None):
-        by_class = evaluation.judge_classes(
+        by_class = class_evaluation.judge_classes(
             cast(ClassSampler, subject.sampler), examples, samples=values.n, seed=values.seed
         )
     if gan is not None:

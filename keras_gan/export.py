@@ -21,19 +21,10 @@ from PIL import Image
 
 from keras_gan import card as cards
 from keras_gan import files, images, messages, records, servable, signatures
-from keras_gan.conditions import Condition
 from keras_gan.gan import GAN
-from keras_gan.interfaces import (
-    MAX_ROWS,
-    Stopped,
-    UserError,
-    class_rows,
-    expect_truncation,
-    image_seeds,
-)
+from keras_gan.interfaces import MAX_ROWS, Stopped, UserError, class_rows
 from keras_gan.version import __version__
 
-FORMAT = 2  # of the signatures and the card
 GRID_IMAGES = 64
 CLASS_COLUMNS = 8
 CHECK_SECONDS = 600.0
@@ -122,103 +113,6 @@ def push(
     return target
 
 
-class ExportedSampler:
-    """Draws from an exported generator; a `Sampler` that needs no Keras code of the model.
-
-    Args:
-        folder: one version's folder.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]):
-        self.folder = pathlib.Path(folder)
-        servable.expect_harmless(self.folder)
-        self._model = tf.saved_model.load(str(folder))
-        self._noise = self._model.signatures["noise"]
-        self._generate = self._model.signatures["serving_default"]
-        self._discriminate = self._model.signatures["discriminate"]
-        shape = self._generate.structured_outputs["images"].shape
-        self.image_shape: tuple[int, int, int] = tuple(shape[1:])
-        self.card: dict[str, Any] = {}
-        if (self.folder / cards.CARD).is_file():
-            self.card = cards.read(self.folder)
-        self.num_classes: int | None = self.card.get("num_classes")
-        self._condition = Condition(self.card.get("conditions", 0), self.num_classes)
-
-    def sample(
-        self,
-        n: int,
-        *,
-        seed: int,
-        labels: Any = None,
-        truncation: float = 1.0,
-        batch_size: int = 500,
-    ) -> np.ndarray:
-        """Draw `n` images, float32 [n, H, W, C] in [0, 1]; the same seed gives the same images.
-
-        Labels are those of `GAN.sample`, with the same default.
-        """
-        labels = self._condition.labels(n, labels)
-        z = self.noise(n, seed=seed, truncation=truncation)
-        parts = [slice(i, i + batch_size) for i in range(0, n, batch_size)]
-        return np.concatenate(
-            [self.generate(z[part], None if labels is None else labels[part]) for part in parts]
-        )
-
-    def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
-        """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
-        expect_truncation(truncation)
-        seeds = image_seeds(n, seed)
-        parts = [seeds[i : i + MAX_ROWS] for i in range(0, n, MAX_ROWS)]
-        shares = [np.full(len(part), truncation, np.float32) for part in parts]
-        drawn = [
-            self._noise(seed=tf.constant(part), truncation=tf.constant(share))["latent"].numpy()
-            for part, share in zip(parts, shares, strict=True)
-        ]
-        return np.concatenate(drawn)
-
-    def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
-        told = self._told(self._condition.labels(len(z), labels))
-        return self._generate(latent=tf.constant(z), **told)["images"].numpy()
-
-    def discriminate(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1].
-
-        A conditional D needs their labels.
-        """
-        if self._condition and labels is None:
-            raise UserError("Expected labels: this model is conditional; received none.")
-        told = self._told(self._condition.labels(len(images), labels))
-        return self._discriminate(images=tf.constant(images), **told)["logits"].numpy()
-
-    def _told(self, labels: np.ndarray | None) -> dict[str, tf.Tensor]:
-        """Name labels as the signatures do."""
-        return {} if labels is None else {self._condition.spec.name: tf.constant(labels)}
-
-
-def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
-    """Load an export: one version's folder, or a folder of versions, of which the newest is taken.
-
-    Raises:
-        UserError: if there is no export at `path`, or one of an earlier format.
-    """
-    folder = cards.find(path)
-    if (folder / cards.CARD).is_file() and cards.read(folder).get("format") != FORMAT:
-        raise UserError(
-            f"Expected an export of this version's format, {FORMAT}; received {folder}. Try "
-            "exporting its run again."
-        )
-    try:
-        sampler = ExportedSampler(folder)
-    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"Expected an export of keras_gan; received {folder}, which does not load: {error}"
-        ) from error
-    return sampler
-
-
 def expect_new_version(directory: str | os.PathLike[str], number: int | None) -> pathlib.Path:
     """Return the folder of a version that can be written; the next one's if none is given.
 
@@ -295,7 +189,7 @@ def _grid(gan: GAN) -> np.ndarray:
 def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
     """Say what every card says."""
     return {
-        "format": FORMAT,
+        "format": cards.FORMAT,
         "image_shape": list(gan.image_shape),
         "latent": gan.prior.dimension,
         **({"num_classes": gan.num_classes} if gan.num_classes else {}),

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_gan import conditions, losses, priors, replicas
 from keras_gan.conditions import joined
-from keras_gan.interfaces import expect_truncation, image_seeds
+from keras_gan.interfaces import expect_truncation, generate_in_batches, image_seeds
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -367,10 +367,7 @@ class GAN(keras.Model):
         """
         labels = self.condition.labels(n, labels)
         z = self.noise(n, seed=seed, truncation=truncation)
-        parts = [slice(i, i + batch_size) for i in range(0, n, batch_size)]
-        return np.concatenate(
-            [self.generate(z[part], None if labels is None else labels[part]) for part in parts]
-        )
+        return generate_in_batches(self, z, labels, batch_size)
 
     def noise(self, n: int, *, seed: int, truncation: float = 1.0) -> np.ndarray:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""

@@ -99,3 +99,13 @@ class LatentSampler(Sampler, Protocol):
         Labels, int [n], are for conditional models.
         """
         ...
+
+
+def generate_in_batches(
+    sampler: LatentSampler, z: np.ndarray, labels: np.ndarray | None, batch_size: int
+) -> np.ndarray:
+    """Make images, float32 [n, H, W, C] in [0, 1], so many at once."""
+    parts = [slice(i, i + batch_size) for i in range(0, len(z), batch_size)]
+    return np.concatenate(
+        [sampler.generate(z[part], None if labels is None else labels[part]) for part in parts]
+    )

@@ -24,7 +24,7 @@ from keras_gan import cli, files, images
 from keras_gan.interfaces import UserError, class_rows
 
 if TYPE_CHECKING:
-    from keras_gan.export import ExportedSampler
+    from keras_gan.exported import ExportedSampler
     from keras_gan.gan import GAN
 
 FLAGS = flags.FlagValues()
@@ -114,7 +114,7 @@ def draw(values: flags.FlagValues) -> np.ndarray:
     cli.import_tensorflow()
     sampler: GAN | ExportedSampler
     if values.model:
-        from keras_gan.export import load_sampler
+        from keras_gan.exported import load_sampler
 
         sampler = load_sampler(values.model)
         names = sampler.card.get("classes", [])

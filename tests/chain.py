@@ -1,7 +1,5 @@
 """Runs of the chain on tiny images, for its tests."""
 
-import copy
-
 import numpy as np
 
 from keras_gan import cli
@@ -53,7 +51,7 @@ def arguments(folder, *more, images=None):
 
 def execute(*flags):
     """Run the command in this process; return its exit code."""
-    return cli.run(run.main, copy.deepcopy(run.FLAGS), "", ["run", *flags])
+    return cli.run(run.main, run.FLAGS, "", ["run", *flags])
 
 
 def ran(output):

@@ -50,13 +50,11 @@ def test_train_offers_what_the_library_has():
     assert tuple(train.FLAGS["precision"].parser.enum_values) == precisions
 
 
-@pytest.fixture(autouse=True)
-def reset():
-    yield
-    for command in COMMANDS.values():
-        command.FLAGS.unparse_flags()
-        for name in command.FLAGS:
-            command.FLAGS[name].unparse()
+def test_a_call_leaves_nothing_to_the_next_one_in_the_process(capsys):
+    seen = []
+    for arguments in (["--seed=5"], []):
+        cli.run(lambda values: seen.append(values.seed), train.FLAGS, "", ["train", *arguments])
+    assert seen == [5, train.FLAGS["seed"].default]
 
 
 def run(name, *argv):

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gan import cli, client, export, images, messages, sample, transports
+from keras_gan import cli, client, export, exported, images, messages, sample, transports
 from keras_gan.client import SamplerClient
 from keras_gan.interfaces import UserError
 from keras_gan.transports import ServerError
@@ -164,7 +164,7 @@ def served(request, local, generators, exports, tmp_path_factory):
         if "TF_SERVING_URL" not in os.environ:
             pytest.skip(REAL)
         url = os.environ["TF_SERVING_URL"]
-        draw = export.load_sampler(os.environ["TF_SERVING_EXPORT"]).sample
+        draw = exported.load_sampler(os.environ["TF_SERVING_EXPORT"]).sample
         urls = dict.fromkeys(("grpc", "rest"), url)
         yield Served(urls, os.environ["TF_SERVING_MODEL"], draw)
 
@@ -566,8 +566,6 @@ def test_it_imports_neither_tensorflow_nor_keras(local):
     ],
 )
 def test_flags_that_do_not_go_together(arguments, sentence, capsys):
-    for name in sample.FLAGS:
-        sample.FLAGS[name].unparse()
     assert cli.run(sample.main, sample.FLAGS, "", ["sample", *arguments]) == 2
     assert sentence in capsys.readouterr().err
 

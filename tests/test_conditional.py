@@ -12,10 +12,12 @@ from keras import layers
 
 from keras_gan import (
     card,
+    class_evaluation,
     cli,
     evaluation,
     experiment,
     export,
+    exported,
     files,
     images,
     loader,
@@ -343,7 +345,7 @@ def test_every_signature_takes_the_label_and_says_what_the_live_model_says(of_cl
 
 def test_an_exported_sampler_draws_as_the_live_model_does(of_classes):
     gan, folder = of_classes
-    loaded = export.load_sampler(folder)
+    loaded = exported.load_sampler(folder)
     assert loaded.num_classes == CLASSES
     np.testing.assert_allclose(loaded.sample(6, seed=1), gan.sample(6, seed=1), atol=1e-6)
     asked = [0, 0, 3, 3, 3, 1]
@@ -377,7 +379,7 @@ def test_vectors_are_a_signatures_condition(of_vectors):
     given = {"seed": image_seeds(3, seed=1), "condition": c}
     live = gan.sample(3, seed=1, labels=c)
     np.testing.assert_allclose(servable.run("sample", given)["images"], live, atol=1e-6)
-    loaded = export.load_sampler(folder)
+    loaded = exported.load_sampler(folder)
     np.testing.assert_allclose(loaded.sample(3, seed=1, labels=c), live, atol=1e-6)
     with pytest.raises(ServingError, match="Expected finite condition"):
         servable.run("sample", given | {"condition": c * np.nan})
@@ -448,8 +450,6 @@ def test_recipes_from_before_there_were_labels_still_load():
 
 
 def command(*arguments):
-    for name in sample.FLAGS:
-        sample.FLAGS[name].unparse()
     return cli.run(sample.main, sample.FLAGS, "", ["sample", *arguments])
 
 
@@ -539,9 +539,9 @@ def squares(tmp_path_factory):
 
 
 def test_permuted_labels_score_nothing_and_true_ones_everything(squares):
-    classifier = evaluation.load_classifier(squares)
+    classifier = class_evaluation.load_classifier(squares)
     right, wrong = (
-        evaluation.judge_classes(
+        class_evaluation.judge_classes(
             Squares(places), squares, samples=200, seed=9, classifier=classifier
         )
         for places in (range(4), [1, 2, 3, 0])
@@ -573,21 +573,21 @@ def test_the_classifier_is_kept_for_these_data_only(squares, tmp_path, monkeypat
         "train_classifier",
         lambda *a, **k: (trained.append(1), train(*a, epochs=1, **k))[1],
     )
-    first = evaluation.load_classifier(link)
-    again = evaluation.load_classifier(link)
+    first = class_evaluation.load_classifier(link)
+    again = class_evaluation.load_classifier(link)
     assert len(trained) == 1
     pictures = Squares(range(4)).sample(5, seed=0)
     np.testing.assert_array_equal(first.predict(pictures), again.predict(pictures))
     kept = tmp_path / "data.classifier-0.keras"
     with files.replacing(kept) as temporary:
         temporary.write_bytes(b"changed")
-    evaluation.load_classifier(link)
+    class_evaluation.load_classifier(link)
     assert len(trained) == 2
 
 
 def test_other_classes_are_refused(squares):
     with pytest.raises(UserError, match=r"the model's 3 classes; received .* with 4"):
-        evaluation.judge_classes(Squares(range(3)), squares)
+        class_evaluation.judge_classes(Squares(range(3)), squares)
 
 
 def test_evaluate_prints_and_keeps_the_agreement(run, examples, tmp_path, capsys, monkeypatch):
@@ -595,8 +595,6 @@ def test_evaluate_prints_and_keeps_the_agreement(run, examples, tmp_path, capsys
 
     link = tmp_path / "data"
     link.symlink_to(examples)
-    for name in evaluate.FLAGS:
-        evaluate.FLAGS[name].unparse()
     arguments = [f"--workdir={run / 'run'}", f"--examples={link}", "--n=100", "--noruler"]
     arguments.append(f"--out={tmp_path / 'out.json'}")
     assert cli.run(evaluate.main, evaluate.FLAGS, "", ["evaluate", *arguments]) == 0

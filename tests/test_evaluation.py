@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 
@@ -49,7 +50,7 @@ def test_the_ruler_prefers_more_images_and_their_centres(examples):
 def test_the_ruler_is_kept_for_these_data_only(examples, tmp_path, monkeypatch):
     folder = tmp_path / "data"
     folder.symlink_to(examples)
-    values = evaluate.FLAGS
+    values = copy.deepcopy(evaluate.FLAGS)
     values(["evaluate", "--n=10"])
     first = evaluate.ruler_rows(folder, values)
     kept = tmp_path / "data.ruler-10-0.json"

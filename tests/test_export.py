@@ -23,6 +23,7 @@ from keras_gan import (
     experiment,
     export,
     export_model,
+    exported,
     images,
     loader,
     signatures,
@@ -386,7 +387,7 @@ class Writer(tf.Module):
 def test_a_graph_that_writes_files_is_refused_and_not_run(tmp_path):
     module = Writer(str(tmp_path / "written"))
     tf.saved_model.save(module, str(tmp_path / "1"), {"sample": module.sample})
-    for load in (Servable, export.load_sampler, lambda path: list(loader.replay(path))):
+    for load in (Servable, exported.load_sampler, lambda path: list(loader.replay(path))):
         with pytest.raises(UserError, match=r"only computes; received .* with WriteFile"):
             load(tmp_path / "1")
     assert not (tmp_path / "written").exists()
@@ -445,7 +446,7 @@ def initialize_an_object(meta):
 )
 def test_a_graph_that_does_more_than_compute_is_refused(change, named, model, tmp_path):
     copy = changed(model, tmp_path, change)
-    for load in (Servable, export.load_sampler):
+    for load in (Servable, exported.load_sampler):
         with pytest.raises(UserError, match=f"only computes; received .* with .*{named}"):
             load(copy)
 
@@ -629,7 +630,7 @@ def test_an_export_of_an_earlier_format_is_a_sentence(model, tmp_path):
     copy = shutil.copytree(model, tmp_path / "1")
     card.write(copy, {**card.read(copy), "format": 1})
     with pytest.raises(UserError, match="this version's format, 2"):
-        export.load_sampler(copy)
+        exported.load_sampler(copy)
 
 
 def test_closing_or_dropping_a_servable_frees_its_session(model, monkeypatch):
@@ -662,8 +663,6 @@ def test_a_server_that_polls_sees_whole_versions_only(gan, tmp_path, monkeypatch
 
 
 def command(module, *arguments):
-    for name in module.FLAGS:
-        module.FLAGS[name].unparse()  # what the call before gave
     return cli.run(module.main, module.FLAGS, "", [module.__name__, *arguments])
 
 

@@ -213,14 +213,6 @@ def test_the_order_of_figure_1(monkeypatch):
 # The command -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def reset():
-    yield
-    figures.FLAGS.unparse_flags()
-    for name in figures.FLAGS:
-        figures.FLAGS[name].unparse()
-
-
 @pytest.fixture
 def short_game(moment, monkeypatch):
     """Figure 1 without its game."""

@@ -30,6 +30,7 @@ LAYERS = [
         "metrics",
         "callbacks",
         "export",
+        "exported",
         "signatures",
         "workdir",
         "checkpoints",
@@ -39,7 +40,7 @@ LAYERS = [
     {"loop", "beside"},
     {"plots"},
     {"experiment"},
-    {"evaluation"},
+    {"evaluation", "class_evaluation"},
     CLIS,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,6 +1,5 @@
 """From which images, code and command a pushed model came."""
 
-import copy
 import json
 import shutil
 
@@ -29,7 +28,7 @@ def moved(chain, tmp_path):
 
 def show(model, *flags, capsys):
     code = cli.run(
-        lineage.main, copy.deepcopy(lineage.FLAGS), "",
+        lineage.main, lineage.FLAGS, "",
         ["lineage", str(model), *flags], pass_on=True,
     )  # fmt: skip
     captured = capsys.readouterr()

@@ -396,17 +396,9 @@ def test_the_alarm_tells_a_generator_that_ignores_z(examples, tmp_path, monkeypa
     assert [value for _, value in points["diversity/alarm"]] == expected
 
 
-@pytest.fixture
-def train_flags():
-    yield train.FLAGS
-    train.FLAGS.unparse_flags()
-    for name in train.FLAGS:
-        train.FLAGS[name].unparse()
-
-
 @pytest.mark.parametrize(("found", "said"), [((GOOD, BAD), "Model:"), ((BAD,), "")])
 def test_the_command_exits_with_3_when_an_alarm_ended_it(
-    examples, tmp_path, looks, train_flags, capsys, found, said
+    examples, tmp_path, looks, capsys, found, said
 ):
     looks(*found)
     settings = ["network.generator_units=8", "network.discriminator_units=8", "batch_size=8"]
@@ -420,7 +412,7 @@ def test_the_command_exits_with_3_when_an_alarm_ended_it(
         "--steps=12",
         *[f"--set={setting}" for setting in settings],
     ]
-    assert cli.run(train.main, train_flags, train.__doc__, ["train", *arguments]) == 3
+    assert cli.run(train.main, train.FLAGS, train.__doc__, ["train", *arguments]) == 3
     printed = capsys.readouterr()
     assert said in printed.out
     assert card.versions(tmp_path / "e") == ([1] if said else [])

@@ -11,7 +11,7 @@ import types
 import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from keras_gan import card, experiment, export, files
+from keras_gan import card, experiment, exported, files
 from keras_gan.interfaces import Preempted
 from pipelines import hashes, metadata, pushed
 from pipelines.components import evaluator, infra_validator
@@ -404,5 +404,5 @@ def test_a_kill_at_any_step_loses_nothing_but_that_step(tmp_path, chain):
     for name in ("StatisticsGen/statistics", "SchemaGen/schema", "ExampleValidator/anomalies"):
         left, right = (one(folder / "root", f"{name}/*") for folder in (tmp_path, chain))
         assert hashes.of_folder(left) == hashes.of_folder(right)
-    left, right = (export.load_sampler(folder / "pushed") for folder in (tmp_path, chain))
+    left, right = (exported.load_sampler(folder / "pushed") for folder in (tmp_path, chain))
     assert (left.sample(4, seed=1) == right.sample(4, seed=1)).all()

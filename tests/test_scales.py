@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_gan import export, priors
+from keras_gan import export, exported, priors
 from keras_gan.gan import GAN
 from keras_gan.scales import ContrastNormalization
 
@@ -159,7 +159,6 @@ def test_a_scale_survives_saving_and_exporting(gan, tmp_path):
     assert float(loaded.scale.contrast) == float(gan.scale.contrast) != 0.25 * 48**0.5
     assert float(loaded.scale.brightness) == float(gan.scale.brightness)
     np.testing.assert_array_equal(loaded.sample(6, seed=1), samples)
-    exported = export.load_sampler(export.export(gan, tmp_path / "export"))
-    drawn = exported.sample(6, seed=1)
+    drawn = exported.load_sampler(export.export(gan, tmp_path / "export")).sample(6, seed=1)
     assert 0 <= drawn.min() < drawn.max() <= 1
     np.testing.assert_allclose(drawn, samples, atol=1e-5)

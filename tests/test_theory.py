@@ -13,14 +13,6 @@ LOG_4 = math.log(4)
 WIDE = densities.Mixture(np.array([[-1.0], [1.0]]), 0.7)
 
 
-@pytest.fixture(autouse=True)
-def reset():
-    yield
-    theory.FLAGS.unparse_flags()
-    for name in theory.FLAGS:
-        theory.FLAGS[name].unparse()
-
-
 def run(*arguments):
     return cli.run(theory.main, theory.FLAGS, theory.__doc__, ["theory", *arguments])
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_gan import card, data, export, records
+from keras_gan import card, data, exported, records
 from keras_gan.interfaces import Sampler, UserError
 from keras_gan.metrics import diversity, parzen
 from pipelines import hashes
@@ -41,7 +41,7 @@ def run(work: Work) -> Outcome:
     """Write the `evaluation`, and BLESSED or NOT_BLESSED with the reason."""
     model = work.inputs["model"] / "Format-Serving"
     images = load_images(work)
-    sampler = export.load_sampler(model)
+    sampler = exported.load_sampler(model)
     new = judge(sampler, images, work.parameters)
     row = new.row
     looks = images.deciding[:COLLAPSE_IMAGES]
@@ -55,7 +55,7 @@ def run(work: Work) -> Outcome:
         name = f"{pushed.parent.name}/{pushed.name}"
         card.verify(pushed)
         baseline_hash = hashes.of_model(pushed)
-        baseline = export.load_sampler(pushed)
+        baseline = exported.load_sampler(pushed)
         if baseline.image_shape != sampler.image_shape:
             raise UserError(
                 f"Expected --push to hold models of the images' shape, {sampler.image_shape}; "

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gan import data, experiment, export
+from keras_gan import data, experiment, export, exported
 from keras_gan.config import Recipe
 from keras_gan.experiment import build, train
 from keras_gan.gan import GAN
@@ -149,7 +149,7 @@ def test_export_equals_live(recipe, examples, tmp_path):
             inputs["label"] = np.arange(7)
         served = servable.run("sample", inputs)["images"]
         np.testing.assert_allclose(served, gan.sample(7, seed=3), atol=1e-6)
-    loaded = export.load_sampler(tmp_path / "model")
+    loaded = exported.load_sampler(tmp_path / "model")
     assert folder == tmp_path / "model" / "1"
     assert loaded.image_shape == gan.image_shape == (8, 8, 1)
     np.testing.assert_allclose(loaded.sample(7, seed=3), gan.sample(7, seed=3), atol=1e-6)

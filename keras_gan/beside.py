@@ -1,20 +1,37 @@
-"""The hooks of a run, wired: curves, grids, monitors, checkpoints, and what ends it."""
+"""The hooks of a run, wired: curves, pictures, monitors, checkpoints, and what ends it."""
 
 import contextlib
+import functools
 import os
 import pathlib
 from collections.abc import Iterator
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
-from keras_gan import callbacks, checkpoints, data, distribution, files, guards, monitors, records
+from keras_gan import (
+    callbacks,
+    checkpoints,
+    data,
+    diagnosis,
+    distribution,
+    files,
+    guards,
+    monitors,
+    pictures,
+    probe,
+    profiling,
+    records,
+    summaries,
+)
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Preempted
 
-HELD_OUT_EVERY = 5  # log intervals between two estimates of the held-out loss
+PROBE_EVERY = 5  # log intervals between two looks at D where it does not learn
+NEIGHBOUR_BYTES = 2**28  # of training images, kept in memory to find samples' neighbours
 
 
 class Beside:
@@ -29,6 +46,7 @@ class Beside:
         saved: the run's checkpoints.
         stop_if_collapsed: whether the collapse alarm ends the run.
         stop_if_full: whether a full disk does.
+        profile: whether to trace some steps.
     """
 
     def __init__(
@@ -42,21 +60,28 @@ class Beside:
         *,
         stop_if_collapsed: bool,
         stop_if_full: bool,
+        profile: bool = False,
     ):
-        self._gan, self._saved = gan, saved
+        self._gan, self._recipe, self._saved = gan, recipe, saved
         self._several = distribution.several_workers(gan.distribute_strategy)
-        self.logs = workdir / "logs"
-        split, held_out = _watched_images(info, examples)
-        labels = data.load_labels(examples, split, monitors.IMAGES) if gan.condition else None
-        held_out = gan.as_drawn(held_out)
+        self.summaries = summaries.Summaries(workdir / summaries.FOLDER)
+        self.waiting = data.Waiting()
+        total = recipe.total_steps(info.counts["train"])
+        limit = NEIGHBOUR_BYTES // (4 * int(np.prod(info.image_shape)))
+        train = gan.as_drawn(data.load_split(examples, "train", limit))
+        # What samples are compared with: images that were not learnt from, if there are any.
+        split = "validation" if info.counts.get("validation", 0) >= 2 else "train"
+        held_out = train[: monitors.IMAGES]
+        if split == "validation":
+            held_out = gan.as_drawn(data.load_split(examples, split, monitors.IMAGES))
         every = recipe.checkpoint_every
         self.alarm = monitors.CollapseAlarm(
-            held_out, self.logs, every=every, stop=stop_if_collapsed
+            held_out, self.summaries, every=every, stop=stop_if_collapsed
         )
         self.grids = callbacks.SampleGrids(
-            workdir / "samples", self.logs, every=recipe.sample_every
+            workdir / "samples", self.summaries, every=recipe.sample_every, early=recipe.log_every
         )
-        self._likelihood = monitors.Likelihood(held_out, split, self.logs, every=every)
+        self._likelihood = monitors.Likelihood(held_out, split, self.summaries, every=every)
         self._saving = guards.SaveCheckpoints(
             lambda: saved.save(gan, self._likelihood.latest(), self.alarm.state),
             every=every,
@@ -68,25 +93,66 @@ class Beside:
         )
         self._progress = callbacks.Progress(
             callbacks.current_step(gan),
-            recipe.total_steps(info.counts["train"]),
+            total,
             info.counts["train"] // recipe.images_per_step,
         )
 
-        writing = [callbacks.Curves(self.logs), self.grids, self.alarm]
-        if split == "validation":
-            rarely = HELD_OUT_EVERY * recipe.log_every
-            writing.append(monitors.HeldOut(held_out, self.logs, every=rarely, labels=labels))
+        def labels(of: str) -> np.ndarray | None:
+            return data.load_labels(examples, of, monitors.IMAGES) if gan.condition else None
+
         self._room = guards.WhileThereIsRoom(
-            [*writing, self._likelihood, self._saving], stop=stop_if_full
+            [
+                callbacks.Curves(self.summaries, self.waiting),
+                self.grids,
+                pictures.Pictures(
+                    train,
+                    self.summaries,
+                    every=recipe.sample_every,
+                    spherical=recipe.prior != "uniform",
+                ),
+                probe.Probe(
+                    train[: monitors.IMAGES],
+                    held_out if split == "validation" else None,
+                    self.summaries,
+                    every=PROBE_EVERY * recipe.log_every,
+                    batch_size=recipe.batch_size,
+                    labels=(labels("train"), labels(split)),
+                ),
+                self.alarm,
+                self._likelihood,
+                diagnosis.Diagnosis(self.summaries, recipe, total),
+                self._saving,
+            ],
+            stop=stop_if_full,
         )
+        self._trace = profiling.Trace(self.summaries.directory)
         self.hooks: list[keras.callbacks.Callback] = [
             self._progress,
             guards.StopOnNonFinite(),
             self._room,
             self._signal,
+            *([self._trace] if profile else []),
         ]
         for hook in self.hooks:
             hook.set_model(gan)
+
+    def begin(self, name: str) -> None:
+        """Write what is there before the first step, and save what there is to go back to."""
+        self._room.attempt("Summaries", functools.partial(self._describe, name))
+        self._room.attempt("SampleGrids", self.grids.act)
+        self.save()
+
+    def _describe(self, name: str) -> None:
+        self.summaries.settings(self._recipe, name)
+        shape = (1, self._gan.prior.dimension)
+        labels = np.zeros(1, np.int64) if self._gan.condition else None
+        play = tf.function(lambda z: self._gan.logits(self._gan(z, labels), labels))
+        self.summaries.graph(play.get_concrete_function(tf.TensorSpec(shape)))
+
+    def warn(self, text: str) -> None:
+        """Say what is wrong, in the log and to TensorBoard."""
+        step = callbacks.current_step(self._gan)
+        self._room.attempt("Summaries", functools.partial(self.summaries.warn, step, text))
 
     def restore(self) -> checkpoints.Checkpoint | None:
         """Go back to the last good checkpoint, on every worker."""
@@ -124,6 +190,7 @@ class Beside:
             raise
         finally:
             self._progress.close()
+            self._trace.close()
 
     def _save_if_good(self) -> str:
         if self.alarm.suspicious:
@@ -135,11 +202,3 @@ class Beside:
                 raise
             return f"Not saved: {' '.join(str(error).split())[:200]}"
         return f"Saved as {saved}; the same command goes on from there"
-
-
-def _watched_images(
-    info: records.DatasetInfo, examples: str | os.PathLike[str]
-) -> tuple[str, np.ndarray]:
-    """Load the images that monitors compare samples with, and say of which split they are."""
-    split = "validation" if info.counts.get("validation", 0) >= 2 else "train"
-    return split, data.load_split(examples, split, monitors.IMAGES)

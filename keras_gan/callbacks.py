@@ -7,18 +7,21 @@ act every `log_every` steps.
 import math
 import os
 import pathlib
+import resource
 import shutil
 import sys
 import time
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from keras_gan import images
+from keras_gan import data, images, optimizers
 from keras_gan.interfaces import class_rows
+from keras_gan.summaries import Summaries
 
 # What the user reads, beside what the logs are called.
 NAMES = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -90,46 +93,46 @@ class Progress(keras.callbacks.Callback):
 
 
 class Curves(keras.callbacks.Callback):
-    """Write the losses, D(x), D(G(z)) and steps/s to TensorBoard.
+    """Write the losses, D(x), D(G(z)), rates, speed and memory.
 
     Args:
-        directory: where the event file goes.
+        summaries: where to.
+        waiting: measures how long steps wait for their data.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]):
+    def __init__(self, summaries: Summaries, waiting: data.Waiting):
         super().__init__()
-        self._writer = tf.summary.create_file_writer(str(directory))
-        self._start = (0, 0.0)
+        self._summaries, self._waiting = summaries, waiting
+        self._start = (0, 0.0, 0.0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Remember when the interval began."""
-        self._start = (current_step(self.model), time.monotonic())
+        self._start = (current_step(self.model), time.monotonic(), self._waiting.seconds)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write the interval's means."""
-        step = current_step(self.model)
-        rate = (step - self._start[0]) / (time.monotonic() - self._start[1])
-        with self._writer.as_default(step=step):
-            for name, value in (logs or {}).items():
-                if name in NAMES:
-                    tf.summary.scalar(NAMES[name], value)
-            tf.summary.scalar("steps_per_second", rate)
-        self._writer.flush()
+        step, seconds = current_step(self.model), time.monotonic() - self._start[1]
+        found = {NAMES[name]: value for name, value in (logs or {}).items() if name in NAMES}
+        found["speed/steps_per_second"] = (step - self._start[0]) / seconds
+        found["speed/waiting_for_input"] = (self._waiting.seconds - self._start[2]) / seconds
+        found |= {f"speed/{name}": value for name, value in peak_memory().items()}
+        for letter, optimizer in zip(
+            "dg", (self.model.d_optimizer, self.model.g_optimizer), strict=True
+        ):
+            rates = optimizers.current_rates(optimizer)
+            found |= {f"optimizers/{letter}_{name}": value for name, value in rates.items()}
+        self._summaries.scalars(step, found)
 
 
-def write_scalars(directory: str | os.PathLike[str], step: int, scalars: dict[str, float]) -> None:
-    """Write numbers to TensorBoard.
-
-    Args:
-        directory: where the event file goes.
-        step: of the model that they are about.
-        scalars: by name.
-    """
-    writer = tf.summary.create_file_writer(str(directory))
-    with writer.as_default(step=step):
-        for name, value in scalars.items():
-            tf.summary.scalar(name, value)
-    writer.close()
+def peak_memory() -> dict[str, float]:
+    """Return the most memory that this process ever had, and of its GPU, in GiB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # of what the system tells, in bytes
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = {"peak_memory_gib": most * unit / 2**30}
+    if tf.config.list_logical_devices("GPU"):
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        found["peak_gpu_memory_gib"] = peak / 2**30
+    return found
 
 
 class Periodic(keras.callbacks.Callback):
@@ -137,11 +140,12 @@ class Periodic(keras.callbacks.Callback):
 
     Args:
         every: steps between two calls.
+        early: also call after so many steps, and twice, four times, ... as many, below `every`.
     """
 
-    def __init__(self, every: int):
+    def __init__(self, every: int, *, early: int = 0):
         super().__init__()
-        self._every = every
+        self._every, self._early = every, early
         self._before = 0
 
     def act(self) -> Any:
@@ -154,8 +158,13 @@ class Periodic(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Act if it is time."""
-        if current_step(self.model) // self._every > self._before // self._every:
+        if self._times(current_step(self.model)) > self._times(self._before):
             self.act()
+
+    def _times(self, step: int) -> int:
+        """Count the calls that are due up to a step."""
+        early = min(step, self._every - 1) // self._early if self._early else 0
+        return step // self._every + early.bit_length()
 
 
 class SampleGrids(Periodic):
@@ -165,8 +174,9 @@ class SampleGrids(Periodic):
 
     Args:
         directory: where `step-N.png` go.
-        logs: where the event file goes.
+        summaries: where the image goes.
         every: steps between two grids.
+        early: the first grids come after so many steps, and twice as many, and so on.
         n: images in a grid.
         seed: of the noise.
     """
@@ -174,33 +184,35 @@ class SampleGrids(Periodic):
     def __init__(
         self,
         directory: str | os.PathLike[str],
-        logs: str | os.PathLike[str],
+        summaries: Summaries,
         *,
         every: int,
+        early: int = 0,
         n: int = 64,
         seed: int = 0,
     ):
-        super().__init__(every)
+        super().__init__(every, early=early)
         self._directory = pathlib.Path(directory)
-        self._writer = tf.summary.create_file_writer(str(logs))
+        self._summaries = summaries
         self._n, self._seed = n, seed
 
     def act(self) -> pathlib.Path:
         """Draw now; return the file."""
         step = current_step(self.model)
-        classes = getattr(self.model, "num_classes", None)
-        if classes:
-            labels = class_rows(classes, COLUMNS)
-            drawn = self.model.sample(len(labels), seed=self._seed, labels=labels)
-            canvas = images.grid(drawn, COLUMNS)
-        else:
-            canvas = images.grid(self.model.sample(self._n, seed=self._seed))
+        canvas = sample_grid(self.model, self._n, seed=self._seed)
         path = self._directory / f"step-{step:07d}.png"
         images.write_png(path, canvas)
-        with self._writer.as_default(step=step):
-            tf.summary.image("samples", canvas[None])
-        self._writer.flush()
+        self._summaries.image(step, "samples", canvas)
         return path
+
+
+def sample_grid(gan: Any, n: int, *, seed: int) -> np.ndarray:
+    """Draw a grid of samples, uint8 [H', W', C]; of a conditional GAN, a row for each class."""
+    classes = getattr(gan, "num_classes", None)
+    if not classes:
+        return images.grid(gan.sample(n, seed=seed))
+    labels = class_rows(classes, COLUMNS)
+    return images.grid(gan.sample(len(labels), seed=seed, labels=labels), COLUMNS)
 
 
 def current_step(gan: keras.Model) -> int:

@@ -125,7 +125,7 @@ def main(values: flags.FlagValues) -> None:
     if values.out:
         cli.expect_writable(pathlib.Path(values.out).parent)
     cli.import_tensorflow()
-    from keras_gan import callbacks, class_evaluation, evaluation, records
+    from keras_gan import callbacks, class_evaluation, evaluation, records, summaries
     from keras_gan.metrics import parzen
 
     subject = evaluation.load_subject(
@@ -159,8 +159,9 @@ def main(values: flags.FlagValues) -> None:
         )
     if gan is not None:
         scalars = {f"log_likelihood/{name}": row["log_likelihood"] for name, row in rows.items()}
-        logs = pathlib.Path(values.workdir) / "logs"
-        callbacks.write_scalars(logs, callbacks.current_step(gan), scalars)
+        written = summaries.Summaries(pathlib.Path(values.workdir) / summaries.FOLDER)
+        written.scalars(callbacks.current_step(gan), scalars)
+        written.close()
     info = records.DatasetInfo.read(examples)
     by_class = {}
     if values.classes and getattr(subject.sampler, "num_classes", None):

@@ -48,6 +48,7 @@ class Result:
         logs: folder of TensorBoard logs.
         model: the export's folder.
         stopped: why the run ended early; empty if it did not.
+        warnings: what was seen to go wrong.
     """
 
     gan: GAN
@@ -56,6 +57,7 @@ class Result:
     logs: pathlib.Path
     model: pathlib.Path
     stopped: str = ""
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 def build(
@@ -137,6 +139,7 @@ def train(
     on_collapse: Literal["warn", "stop"] = "warn",
     on_nan: Literal["stop", "rollback"] = "stop",
     on_full_disk: Literal["go_on", "stop"] = "go_on",
+    profile: bool = False,
 ) -> Result:
     """Train a recipe, or go on where its work directory stopped, and export the generator.
 
@@ -154,6 +157,7 @@ def train(
         on_nan: whether to stop at the last good checkpoint when numbers are no longer finite, or to
             go on from it with other noise.
         on_full_disk: whether to go on without what cannot be written.
+        profile: whether to trace some steps for TensorBoard's Profile page.
 
     Raises:
         UserError: if the work directory is another recipe's, or the data do not fit.
@@ -223,22 +227,25 @@ def train(
             saved,
             stop_if_collapsed=on_collapse == "stop",
             stop_if_full=on_full_disk == "stop",
+            profile=profile,
         )
         if restored:
             beside.alarm.state = restored.card().get("alarm", {})
         else:
-            beside.save()  # what there is to go back to
+            beside.begin(workdir.name)
 
         def feed(step: int) -> Any:
             return strategy.distribute_datasets_from_function(
-                lambda context: data.train_dataset(
-                    examples,
-                    batch_size=recipe.batch_size,
-                    d_steps=recipe.d_steps,
-                    first_step=step,
-                    seed=recipe.seed,
-                    labels=recipe.conditional,
-                    context=context,
+                lambda context: beside.waiting.watch(
+                    data.train_dataset(
+                        examples,
+                        batch_size=recipe.batch_size,
+                        d_steps=recipe.d_steps,
+                        first_step=step,
+                        seed=recipe.seed,
+                        labels=recipe.conditional,
+                        context=context,
+                    )
                 )
             )
 
@@ -252,6 +259,7 @@ def train(
                     beside.hooks,
                     every=recipe.log_every,
                     restore=beside.restore,
+                    warn=beside.warn,
                     on_nan=on_nan,
                 )
                 if first < total:
@@ -269,7 +277,8 @@ def train(
             gan=gan,
             steps=callbacks.current_step(gan),
             samples=beside.grids.act(),
-            logs=beside.logs,
+            logs=beside.summaries.directory,
+            warnings=[text for _, text in beside.summaries.warnings],
             model=_export_once(gan, exports, _card(gan, recipe, info, saved)),
             stopped=stopped,
         )

@@ -334,12 +334,27 @@ class GAN(keras.Model):
             seed: of the samples' noise.
             labels: of the images, if the GAN is conditional; the samples get the same.
         """
+        real, fake = self.logits_of_both(images, seed=seed, labels=labels)
+        negative = losses.LOSSES["minimax"].discriminator(real, fake)
+        return -float(tf.reduce_mean(negative))
+
+    def logits_of_both(
+        self, images: Any, *, seed: int, labels: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return D's logits, without dropout, on images and on as many samples of the live G.
+
+        Args:
+            images: float32 [n, H, W, C] in [0, 1].
+            seed: of the samples' noise.
+            labels: of the images, if the GAN is conditional; the samples get the same.
+
+        Returns:
+            (float32 [n], float32 [n]).
+        """
         z, c = self.prior.latent(image_seeds(len(images), seed)), self._told(labels)
         made = self.generator(joined(z, c), training=False)
         fake = self.discriminator(joined(made, c), training=False)[:, 0]
-        real = self.discriminate(images, labels)
-        negative = losses.LOSSES["minimax"].discriminator(real, fake)
-        return -float(tf.reduce_mean(negative))
+        return self.logits(images, labels), fake
 
     def sample(
         self,

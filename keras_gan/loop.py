@@ -28,6 +28,7 @@ def train(
     every: int,
     restore: Callable[[], Checkpoint | None],
     on_nan: Literal["stop", "rollback"] = "stop",
+    warn: Callable[[str], None] = logging.warning,
 ) -> None:
     """Train up to a step, from where the model is.
 
@@ -39,6 +40,7 @@ def train(
         every: the length of an interval, in steps.
         restore: loads what to go back to when something is not finite.
         on_nan: whether to stop there, or to go on from it with other noise, a few times.
+        warn: says what was seen and done.
 
     Raises:
         Stopped: when something is not finite; the model is back at its last good checkpoint.
@@ -66,7 +68,7 @@ def train(
                     f"{'.' if tried else ', or --on_nan=rollback.'}"
                 ) from None
             gan.retries.assign(noise + 1)
-            logging.warning("%s Going on from there with other noise (try %s)", text, tries)
+            warn(f"{text} Going on from there with other noise (try {tries})")
 
 
 def _play(

@@ -1,15 +1,12 @@
 """What watches a training run from outside: held-out images and samples, never the losses."""
 
-import math
-import os
-
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from keras_gan.callbacks import Periodic, current_step
 from keras_gan.interfaces import Stopped
 from keras_gan.metrics import diversity, parzen
+from keras_gan.summaries import Summaries
 
 IMAGES = 500  # that a monitor compares with as many samples
 LIKELIHOOD_SAMPLES = 1000
@@ -34,59 +31,20 @@ class Collapsed(Stopped):
 
 
 class Monitor(Periodic):
-    """Writes what it finds to TensorBoard.
+    """Writes what it finds.
 
     Args:
-        logs: where the event file goes.
+        summaries: where to.
         every: steps between two looks.
     """
 
-    def __init__(self, logs: str | os.PathLike[str], *, every: int):
+    def __init__(self, summaries: Summaries, *, every: int):
         super().__init__(every)
-        self._writer = tf.summary.create_file_writer(str(logs))
+        self._summaries = summaries
 
-    def write(self, scalars: dict[str, float], warning: str = "") -> None:
-        """Write numbers, and a warning in words."""
-        with self._writer.as_default(step=current_step(self.model)):
-            for name, value in scalars.items():
-                tf.summary.scalar(name, value)
-            if warning:
-                tf.summary.text("warnings", warning)
-        self._writer.flush()
-
-
-class HeldOut(Monitor):
-    """Log D's loss on images that it never learns from, and what that says of p_g.
-
-    `held_out/d_loss` is -V(D, G) without dropout; `held_out/jsd_bound`, (V + log 4) / 2 in nats, is
-    an estimate of a lower bound of the Jensen-Shannon divergence between p_data and p_g (Theorem 1:
-    the best D would reach it). It is 0 where D can no longer tell, log 2 where it always can.
-
-    Args:
-        images: float32 [n, H, W, C] in [0, 1], not among the training images.
-        logs: where the event file goes.
-        every: steps between two estimates.
-        labels: of the images, for a conditional GAN.
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        logs: str | os.PathLike[str],
-        *,
-        every: int,
-        labels: np.ndarray | None = None,
-    ):
-        super().__init__(logs, every=every)
-        self._images, self._labels = images, labels
-
-    def act(self) -> dict[str, float]:
-        """Estimate now."""
-        seed = current_step(self.model) % 2**32
-        value = self.model.value(self._images, seed=seed, labels=self._labels)
-        found = {"held_out/d_loss": -value, "held_out/jsd_bound": jsd_bound(value)}
-        self.write(found)
-        return found
+    def write(self, scalars: dict[str, float]) -> None:
+        """Write numbers by name."""
+        self._summaries.scalars(current_step(self.model), scalars)
 
 
 class Likelihood(Monitor):
@@ -98,12 +56,12 @@ class Likelihood(Monitor):
     Args:
         images: float32 [n, H, W, C] in [0, 1].
         split: of the data that they are from.
-        logs: where the event file goes.
+        summaries: where the numbers go.
         every: steps between two estimates.
     """
 
-    def __init__(self, images: np.ndarray, split: str, logs: str | os.PathLike[str], *, every: int):
-        super().__init__(logs, every=every)
+    def __init__(self, images: np.ndarray, split: str, summaries: Summaries, *, every: int):
+        super().__init__(summaries, every=every)
         self._images, self._split = images, split
         self._found: tuple[int, float] = (-1, 0.0)
 
@@ -130,15 +88,13 @@ class CollapseAlarm(Monitor):
 
     Args:
         images: real images, float32 [n, H, W, C] in [0, 1].
-        logs: where the event file goes.
+        summaries: where the numbers go.
         every: steps between two looks.
         stop: whether to raise `Collapsed` instead of going on.
     """
 
-    def __init__(
-        self, images: np.ndarray, logs: str | os.PathLike[str], *, every: int, stop: bool = False
-    ):
-        super().__init__(logs, every=every)
+    def __init__(self, images: np.ndarray, summaries: Summaries, *, every: int, stop: bool = False):
+        super().__init__(summaries, every=every)
         self._reference = diversity.Reference(images)
         self._stop = stop
         self._bad_looks = 0
@@ -177,19 +133,17 @@ class CollapseAlarm(Monitor):
             f"from each other (alarm below {diversity.COLLAPSED} of either, {patience} times in a "
             f"row). Try {self._advice()}."
         )
-        is_news = self._bad_looks == patience
         self.write(
             {
                 "diversity/clusters": found.clusters,
                 "diversity/spread": found.spread,
                 "diversity/alarm": float(collapsed),
-            },
-            warning=text if is_news else "",
+            }
         )
+        if self._bad_looks == patience:
+            self._summaries.warn(step, text)
         if collapsed and self._stop:
             raise Collapsed(text, was_good=self._was_good)
-        if is_news:
-            logging.warning(text)
         return found
 
     def finish(self) -> None:
@@ -209,8 +163,3 @@ class CollapseAlarm(Monitor):
         if self.model.g_steps > 1:
             advice.insert(0, "g_steps=1")
         return f"{', '.join(advice[:-1])} or {advice[-1]}"
-
-
-def jsd_bound(value: float) -> float:
-    """Return the bound on the Jensen-Shannon divergence that V(D, G) proves, in nats."""
-    return (value + math.log(4.0)) / 2.0

@@ -113,6 +113,15 @@ class RisingMomentum(keras.optimizers.SGD):
         }
 
 
+def current_rates(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
+    """Return `learning_rate` at the present update and, of classical momentum, `momentum`."""
+    plain = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    found = {"learning_rate": float(ops.convert_to_numpy(plain.learning_rate))}
+    if isinstance(plain, RisingMomentum):
+        found["momentum"] = float(ops.convert_to_numpy(plain.current_momentum()))
+    return found
+
+
 def build_optimizer(
     options: Optimizer, *, total_steps: int, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:

@@ -35,8 +35,13 @@ def override(config: Config, *assignments: str) -> Config:
 
 def differences(left: Any, right: Any) -> dict[str, tuple[Any, Any]]:
     """Name each field, dotted, in which two dataclasses differ."""
-    a, b = _flat(to_data(left)), _flat(to_data(right))
+    a, b = flat(left), flat(right)
     return {key: (a.get(key), b.get(key)) for key in sorted(a | b) if a.get(key) != b.get(key)}
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """Return each field of a dataclass by its dotted name."""
+    return _flat(to_data(config))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

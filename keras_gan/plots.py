@@ -15,7 +15,7 @@ from keras_gan.metrics import neighbours
 DATA = densities.gaussian(1.0, 0.6)
 EDGE = 3.5
 CELLS = 350
-GAP = 6  # pixels between samples and training images in Figure 2
+GAP = 6  # pixels between two pictures
 PANELS = {
     "a": "(a) near convergence",
     "b": "(b) D trained to D*",
@@ -186,9 +186,13 @@ def figure_2(
     samples = sampler.sample(rows * columns, seed=seed)
     table = samples.reshape(rows, columns, *samples.shape[1:])
     _, indices = neighbours.nearest(table[:, -1], train)
-    drawn, found = images.grid(samples, columns), images.grid(train[indices], 1)
-    gap = np.full((len(drawn), GAP, drawn.shape[2]), images.WHITE, np.uint8)
-    return np.concatenate([drawn, gap, found], axis=1)
+    return beside(images.grid(samples, columns), images.grid(train[indices], 1))
+
+
+def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Put two pictures of one height, uint8 [H, W, C], beside each other."""
+    gap = np.full((len(left), GAP, left.shape[2]), images.WHITE, np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
 
 
 def figure_3(

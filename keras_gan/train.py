@@ -104,6 +104,9 @@ flags.DEFINE_bool(
     "Use only operations that give the same bits each time; slower on GPUs.",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool(
+    "profile", False, "Trace 20 steps for TensorBoard's Profile page.", flag_values=FLAGS
+)
 _string("examples", None, "A folder written by pipelines.preprocess; made if not given.")
 _string("examples_root", "data", "Where preprocessed data sets are kept.")
 _string("data_dir", None, "Prepared TensorFlow Datasets (default: TFDS's own folder).")
@@ -218,6 +221,7 @@ def main(values: flags.FlagValues) -> None:
             on_collapse=values.on_collapse,
             on_nan=values.on_nan,
             on_full_disk=values.on_full_disk,
+            profile=values.profile,
         )
     if not distribution.is_chief(strategy):
         return

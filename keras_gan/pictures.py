@@ -1,0 +1,55 @@
+"""Pictures of a run for TensorBoard: what a grid of the same noise does not show."""
+
+import numpy as np
+
+from keras_gan import images, plots
+from keras_gan.callbacks import current_step, sample_grid
+from keras_gan.monitors import Monitor
+from keras_gan.summaries import Summaries
+
+ROWS = 5
+COLUMNS = 8
+GRID = 64  # images
+
+
+class Pictures(Monitor):
+    """Draw fresh samples, real images beside them, their nearest training images, and strips.
+
+    Args:
+        train: training images, float32 [n, H, W, C] in [0, 1], among which neighbours are sought.
+        summaries: where the pictures go.
+        every: steps between two of each.
+        spherical: whether strips go along arcs, as suits a Gaussian prior.
+    """
+
+    def __init__(
+        self, train: np.ndarray, summaries: Summaries, *, every: int, spherical: bool = False
+    ):
+        super().__init__(summaries, every=every)
+        self._train, self._spherical = train, spherical
+
+    def act(self) -> None:
+        """Draw now."""
+        gan, step = self.model, current_step(self.model)
+        seed = step % 2**32
+        fresh = sample_grid(gan, GRID, seed=seed)
+        real = images.grid(self._train[np.arange(step, step + GRID) % len(self._train)])
+        drawn = {
+            "fresh_samples": (fresh, "Samples of other noise each time"),
+            "real_beside_generated": (
+                plots.beside(real, images.grid(gan.sample(GRID, seed=seed))),
+                "Left: training images; right: samples",
+            ),
+            "nearest_training_images": (
+                plots.figure_2(gan, self._train, seed=seed, rows=ROWS, columns=1),
+                f"Left: samples; right: the nearest of {len(self._train):,} training images",
+            ),
+            "interpolations": (
+                plots.figure_3(
+                    gan, seed=seed, rows=ROWS, columns=COLUMNS, spherical=self._spherical
+                ),
+                "Each row: from one draw of z to another",
+            ),
+        }
+        for name, (picture, description) in drawn.items():
+            self._summaries.image(step, name, picture, description)

@@ -114,7 +114,8 @@ class Curves(keras.callbacks.Callback):
         step, seconds = current_step(self.model), time.monotonic() - self._start[1]
         found = {NAMES[name]: value for name, value in (logs or {}).items() if name in NAMES}
         found["speed/steps_per_second"] = (step - self._start[0]) / seconds
-        found["speed/waiting_for_input"] = (self._waiting.seconds - self._start[2]) / seconds
+        waited = self._waiting.seconds - self._start[2]
+        found["speed/waiting_for_input"] = min(1.0, waited / seconds)
         found |= {f"speed/{name}": value for name, value in peak_memory().items()}
         for letter, optimizer in zip(
             "dg", (self.model.d_optimizer, self.model.g_optimizer), strict=True

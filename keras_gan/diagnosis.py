@@ -88,7 +88,8 @@ def steps_wait_for_data(seen: Seen) -> str:
 def learning_rate_is_spent(letter: str, seen: Seen) -> str:
     """Say so if a network's learning rate has fallen to nothing long before the end."""
     tag = f"optimizers/{letter}_learning_rate"
-    if seen.now[tag] >= SPENT * seen.largest[tag] or seen.done >= NEARLY_DONE:
+    first = getattr(seen.recipe, f"{letter}_optimizer").learning_rate
+    if seen.now[tag] >= SPENT * first or seen.done >= NEARLY_DONE:
         return ""
     return (
         f"{letter.upper()}'s learning rate has gone to nothing: {seen.now[tag]:.1e}, with "
@@ -168,7 +169,7 @@ class Diagnosis(keras.callbacks.Callback):
 
 def _try_weaker_discriminator(recipe: Recipe) -> str:
     """Say what helps a generator that its discriminator leaves behind."""
-    remedies = ["a lower d_optimizer.learning_rate", "more dropout in D", "r1=1"]
+    remedies = ["lower learning rates", "more dropout in D", "r1=1"]
     if recipe.loss == "minimax":
         remedies.insert(0, "loss=non_saturating")
     if recipe.d_steps > 1:

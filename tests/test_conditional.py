@@ -419,7 +419,7 @@ def test_held_out_loss_is_with_labels(examples, tmp_path):
     recipe = dataclasses.replace(RECIPE, log_every=1)
     experiment.train(recipe, tmp_path / "run", examples, tmp_path / "export")
     tags = set()
-    for file in (tmp_path / "run" / "logs").glob("events.*"):
+    for file in (tmp_path / "run" / "tensorboard").glob("events.*"):
         for event in tf.compat.v1.train.summary_iterator(str(file)):
             tags |= {value.tag for value in event.summary.value}
     assert "held_out/d_loss" in tags

@@ -285,7 +285,7 @@ def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(examples, tmp_
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
     process = subprocess.Popen([*command, "--steps=1000000"], **pipes)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list((tmp_path / "w" / "logs").glob("*")):
+    while time.monotonic() < deadline and not list((tmp_path / "w" / "tensorboard").glob("*")):
         time.sleep(0.05)
     time.sleep(8)  # it compiles, then it trains
     process.terminate()

@@ -31,7 +31,7 @@ def test_train_ends_with_three_lines(trained):
     samples, logs, model = done.stdout.strip().splitlines()
     assert samples == "Samples: runs/mnist/samples/step-0000030.png"
     assert (folder / "runs/mnist/samples/step-0000030.png").is_file()
-    assert logs.startswith("Logs:    runs/mnist/logs ")
+    assert logs.startswith("Logs:    runs/mnist/tensorboard ")
     assert model.startswith("Model:   saved_models/mnist/1 ")
     assert model.endswith("Next: python -m keras_gan.sample --model=saved_models/mnist")
     assert (folder / "saved_models/mnist/1/saved_model.pb").is_file()
@@ -83,7 +83,7 @@ def test_evaluate_prints_the_paper_beside_the_result(trained):
     rows = json.loads((folder / "result.json").read_text())
     assert list(rows) == ["generator", "generator, live weights", "training images"]
     assert rows["generator"]["fine_sigma"] != rows["generator"]["sigma"]
-    assert len(list((folder / "runs/mnist/logs").glob("events*"))) > 1
+    assert len(list((folder / "runs/mnist/tensorboard").glob("events*"))) > 1
 
 
 def test_evaluate_finds_the_data_that_an_export_was_trained_on(trained):

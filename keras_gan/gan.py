@@ -334,27 +334,22 @@ class GAN(keras.Model):
             seed: of the samples' noise.
             labels: of the images, if the GAN is conditional; the samples get the same.
         """
-        real, fake = self.logits_of_both(images, seed=seed, labels=labels)
+        real = self.logits(images, labels)
+        fake = self.logits_of_samples(len(images), seed=seed, labels=labels)
         negative = losses.LOSSES["minimax"].discriminator(real, fake)
         return -float(tf.reduce_mean(negative))
 
-    def logits_of_both(
-        self, images: Any, *, seed: int, labels: Any = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return D's logits, without dropout, on images and on as many samples of the live G.
+    def logits_of_samples(self, n: int, *, seed: int, labels: Any = None) -> tf.Tensor:
+        """Return D's logits, float32 [n], without dropout, on samples of the live generator.
 
         Args:
-            images: float32 [n, H, W, C] in [0, 1].
-            seed: of the samples' noise.
-            labels: of the images, if the GAN is conditional; the samples get the same.
-
-        Returns:
-            (float32 [n], float32 [n]).
+            n: how many.
+            seed: of their noise.
+            labels: what they shall show, if the GAN is conditional.
         """
-        z, c = self.prior.latent(image_seeds(len(images), seed)), self._told(labels)
+        z, c = self.prior.latent(image_seeds(n, seed)), self._told(labels)
         made = self.generator(joined(z, c), training=False)
-        fake = self.discriminator(joined(made, c), training=False)[:, 0]
-        return self.logits(images, labels), fake
+        return self.discriminator(joined(made, c), training=False)[:, 0]
 
     def sample(
         self,

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import losses
 from keras_gan.callbacks import current_step
 from keras_gan.gan import GAN
 from keras_gan.monitors import Monitor
@@ -50,10 +49,12 @@ class Probe(Monitor):
         step = current_step(self.model)
         seed = step % 2**32
         train_labels, labels = self._labels
-        real, fake = self.model.logits_of_both(self._train, seed=seed, labels=train_labels)
+        n = len(self._train)
+        fake = self.model.logits_of_samples(n, seed=seed, labels=train_labels)
+        real = self.model.logits(self._train, train_labels)
         found = {"held_out/d_loss_of_train": d_loss(real, fake)}
         if self._held_out is not None:
-            real, fake = self.model.logits_of_both(self._held_out, seed=seed, labels=labels)
+            real = self.model.logits(self._held_out, labels)
             found["held_out/d_loss"] = d_loss(real, fake)
             found["held_out/jsd_bound"] = jsd_bound(-found["held_out/d_loss"])
         found["accuracy/real"] = float(np.mean(real.numpy() > 0))
@@ -87,7 +88,8 @@ def gradient_norms(
         `discriminator` and `generator`.
     """
     with tf.GradientTape(persistent=True) as tape:
-        real, fake = gan.logits_of_both(images, seed=seed, labels=labels)
+        real = gan.logits(images, labels)
+        fake = gan.logits_of_samples(len(images), seed=seed, labels=labels)
         of_discriminator = tf.reduce_mean(gan.loss_pair.discriminator(real, fake))
         of_generator = tf.reduce_mean(gan.loss_pair.generator(fake))
     found = {}
@@ -102,7 +104,7 @@ def gradient_norms(
 
 def d_loss(real: tf.Tensor, fake: tf.Tensor) -> float:
     """Return -V(D, G) of equation 1, in nats, from D's logits on images and on samples."""
-    return float(tf.reduce_mean(losses.LOSSES["minimax"].discriminator(real, fake)))
+    return float(tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake)))
 
 
 def jsd_bound(value: float) -> float:

@@ -15,6 +15,7 @@ CLIS = {
     "export_model",
     "loader",
     "verify_model",
+    "runs",
 }
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
@@ -37,7 +38,7 @@ LAYERS = [
         "distribution",
     },
     {"monitors", "toy", "guards"},
-    {"loop", "beside"},
+    {"loop", "beside", "endings"},
     {"plots"},
     {"experiment"},
     {"evaluation", "class_evaluation"},
@@ -131,6 +132,7 @@ LIGHT = {
     "overrides",
     "config",
     "recipes",
+    "workdir",
     *CLIS,
 }
 

@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,9 @@ flags.DEFINE_bool("json", False, "Print all that is known of them, as JSON.", fl
 
 DEFAULT_FOLDER = "runs"
 WIDTH = 100
+INDENT = " " * 4
+COLUMNS = ("run", "recipe", "steps", "Parzen", "log-likelihood", "state")
+NUMBERS = {"steps", "Parzen", "log-likelihood"}
 CHECKPOINT_CARD = "checkpoint.json"  # of checkpoints, which imports TensorFlow
 EVALUATION = "evaluation.json"  # of evaluation, which does, too
 
@@ -124,23 +128,20 @@ def newest_first(run: dict[str, Any]) -> float:
 
 
 def lines(runs: list[dict[str, Any]]) -> Iterator[str]:
-    """Write runs for people: aligned columns, and each one's newest samples below it."""
-    rows = [("run", "recipe", "steps", "Parzen", "log-likelihood", "state"), *map(_row, runs)]
+    """Write runs for people: aligned columns; below each, why it ended and its newest samples."""
+    rows = [COLUMNS, *map(_row, runs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, run in zip(rows, [None, *runs], strict=True):
-        numbers = ("steps", "Parzen", "log-likelihood")
-        cells = [
-            text.rjust(width) if title in numbers else text.ljust(width)
-            for title, text, width in zip(rows[0][:-1], row, widths, strict=False)
-        ]
-        line = "  ".join([*cells, row[-1]])
-        room = max(WIDTH - len(line) - len(": "), 0)
-        if run and run["why"] and room > 20:  # below that it says nothing
-            why = run["why"] if len(run["why"]) <= room else f"{run['why'][: room - 3]}..."
-            line += f": {why}"
-        yield line.rstrip()
-        if run and run["grid"]:
-            yield f"    {run['grid']}"
+    for row, run in zip(rows, [{}, *runs], strict=True):
+        cells = (
+            text.rjust(width) if title in NUMBERS else text.ljust(width)
+            for title, text, width in zip(COLUMNS, row, widths, strict=True)
+        )
+        yield "  ".join(cells).rstrip()
+        yield from textwrap.wrap(
+            run.get("why", ""), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT
+        )
+        if run.get("grid"):
+            yield f"{INDENT}{run['grid']}"
 
 
 def _row(run: dict[str, Any]) -> tuple[str, ...]:

@@ -137,11 +137,21 @@ def lines(runs: list[dict[str, Any]]) -> Iterator[str]:
             for title, text, width in zip(COLUMNS, row, widths, strict=True)
         )
         yield "  ".join(cells).rstrip()
-        yield from textwrap.wrap(
-            run.get("why", ""), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT
-        )
+        yield from _wrapped(run.get("why", ""))
         if run.get("grid"):
             yield f"{INDENT}{run['grid']}"
+
+
+def _wrapped(text: str) -> list[str]:
+    """Break a text into indented lines, but no path in it."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _row(run: dict[str, Any]) -> tuple[str, ...]:

@@ -190,8 +190,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
             "the folder above a --workdir."
         )
     runs.sort(key=newest_first)
-    for line in [json.dumps(runs, indent=2)] if values.json else lines(runs):
-        print(line)  # noqa: T201
+    print(json.dumps(runs, indent=2) if values.json else "\n".join(lines(runs)))  # noqa: T201
 
 
 def run() -> int:

@@ -19,7 +19,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from keras_gan import data, images, optimizers
+from keras_gan import cli, data, images, optimizers
 from keras_gan.interfaces import class_rows
 from keras_gan.summaries import Summaries
 
@@ -34,7 +34,7 @@ PLAIN_SECONDS = 15  # between two lines where there is no terminal
 class Progress(keras.callbacks.Callback):
     """A bar with epoch, step, steps/s, time left, losses, D(x) and D(G(z)).
 
-    Where there is no terminal, a plain line now and then.
+    Where there is no terminal, a plain line now and then. Nothing where only warnings are wanted.
 
     Args:
         first_step: steps that were trained before.
@@ -55,7 +55,7 @@ class Progress(keras.callbacks.Callback):
             initial=first_step,
             unit=" step" if columns >= 110 else "",
             ncols=columns,
-            disable=not sys.stderr.isatty(),
+            disable=cli.is_quiet() or not sys.stderr.isatty(),
             bar_format=WIDE if columns >= 110 else NARROW,
         )
 

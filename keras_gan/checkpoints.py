@@ -175,6 +175,11 @@ class Checkpoints:
                     scored.append((-value, -checkpoint.step, checkpoint))
         return [checkpoint for _, _, checkpoint in sorted(scored, key=lambda entry: entry[:2])]
 
+    def newest_metric(self) -> float | None:
+        """Return what `BEST_BY` is of the newest checkpoint that has it; None if none has."""
+        newest = max(self.by_metric(), key=lambda checkpoint: checkpoint.step, default=None)
+        return None if newest is None else float(newest.card()["metrics"][BEST_BY])
+
     def restore(self, gan: GAN, which: str = "newest") -> Checkpoint | None:
         """Load a state; what cannot be used is named in the log and passed over.
 

@@ -28,6 +28,11 @@ CHECKPOINT_HELP = (
     "logs), or a step."
 )
 
+VERBOSITY_HELP = (
+    "How much is said, in absl's numbers: -1 warnings and errors only, no progress; 1 also what is "
+    "for debugging, and what the libraries log."
+)
+
 # The operating system's refusals that a user can do something about.
 _USER_ERRNOS = {
     errno.EACCES,
@@ -66,17 +71,21 @@ def run(
         and the same command goes on, 130 when interrupted.
     """
     argv = list(sys.argv if argv is None else argv)
+    values = copy.deepcopy(values)
+    flags.DEFINE_integer(
+        "verbosity", 0, VERBOSITY_HELP, lower_bound=-1, upper_bound=1, flag_values=values
+    )
     if any(argument in ("-h", "-help", "--help") for argument in argv[1:]):
         print(help_text(values, doc))  # noqa: T201
         return 0
-    _log_plainly()
-    values = copy.deepcopy(values)
+    _log_plainly(logging.INFO)
     try:
         if pass_on:
             values.set_gnu_getopt(True)
         extra = values(argv, known_only=pass_on)[1:]
         if not pass_on:
             expect_flags(extra)
+        _log_plainly(values.verbosity)
         for name in values:
             if str(values[name].value).startswith("~/"):  # shells leave it alone behind --flag=
                 values[name].value = str(pathlib.Path(values[name].value).expanduser())
@@ -99,6 +108,18 @@ def run(
         print("\nInterrupted.", file=sys.stderr)  # noqa: T201
         return 130
     return 0
+
+
+def is_quiet() -> bool:
+    """Say whether warnings and errors are all that was asked for, which is not absl's default."""
+    verbosity = flags.FLAGS["verbosity"]
+    return not verbosity.using_default_value and verbosity.value < logging.INFO
+
+
+def given(values: flags.FlagValues) -> list[str]:
+    """Write the flags that a command was given as its arguments, in the order of `--help`."""
+    present = [values[name] for name in values if values[name].present]
+    return [argument for flag in present for argument in flag.serialize().split("\n")]
 
 
 def expect_flags(arguments: Sequence[str]) -> None:
@@ -165,20 +186,22 @@ def without_chatter() -> Iterator[None]:
             os.close(stderr)
 
 
-def _log_plainly() -> None:
+def _log_plainly(verbosity: int) -> None:
     """Show this project's own messages, and only errors of the libraries under it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     flags.FLAGS.mark_as_parsed()  # absl's own flags, which its log asks for, keep their defaults
     logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
+    logging.set_verbosity(verbosity)
     handler = logging.get_absl_handler()
     handler.setFormatter(standard_logging.Formatter("%(message)s"))
-    handler.addFilter(
-        lambda record: (
-            record.levelno >= standard_logging.ERROR
-            or any(pathlib.Path(record.pathname).is_relative_to(own) for own in _OWN_FOLDERS)
+    handler.filters.clear()  # an earlier command's in this process
+    if verbosity < logging.DEBUG:
+        handler.addFilter(
+            lambda record: (
+                record.levelno >= standard_logging.ERROR
+                or any(pathlib.Path(record.pathname).is_relative_to(own) for own in _OWN_FOLDERS)
+            )
         )
-    )
 
 
 def _fail(sentence: str, code: int = 2) -> int:

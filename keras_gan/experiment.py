@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from keras_gan import (
     checkpoints,
     data,
     distribution,
+    endings,
     export,
     loop,
     monitors,
@@ -48,6 +50,12 @@ class Result:
         logs: folder of TensorBoard logs.
         model: the export's folder.
         stopped: why the run ended early; empty if it did not.
+        epochs: passes over the training images in total.
+        trained: steps of these that this call trained.
+        seconds: that training took, with all that is written beside.
+        means: of the last interval's losses, D(x) and D(G(z)), as training calls them; none if
+            nothing was trained.
+        parzen: the newest Parzen estimate on held-out images, in nats; None if there is none.
         warnings: what was seen to go wrong.
     """
 
@@ -57,6 +65,11 @@ class Result:
     logs: pathlib.Path
     model: pathlib.Path
     stopped: str = ""
+    epochs: float = 0.0
+    trained: int = 0
+    seconds: float = 0.0
+    means: dict[str, float] = dataclasses.field(default_factory=dict)
+    parzen: float | None = None
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -139,6 +152,7 @@ def train(
     on_collapse: Literal["warn", "stop"] = "warn",
     on_nan: Literal["stop", "rollback"] = "stop",
     on_full_disk: Literal["go_on", "stop"] = "go_on",
+    command: str = "",
     profile: bool = False,
 ) -> Result:
     """Train a recipe, or go on where its work directory stopped, and export the generator.
@@ -157,10 +171,12 @@ def train(
         on_nan: whether to stop at the last good checkpoint when numbers are no longer finite, or to
             go on from it with other noise.
         on_full_disk: whether to go on without what cannot be written.
+        command: the shell line that this call is of, for `run.json`.
         profile: whether to trace some steps for TensorBoard's Profile page.
 
     Raises:
-        UserError: if the work directory is another recipe's, or the data do not fit.
+        UserError: if the work directory is another recipe's, or the data do not fit, or another
+            process trains in it.
         Stopped: if an alarm ends it. `monitors.Collapsed` only if there never was any variety to go
             back to.
         Preempted: if it was asked to end (SIGTERM) or lost a worker; the same call goes on.
@@ -171,14 +187,48 @@ def train(
     data.steps_per_epoch(info, batch_size=recipe.batch_size, d_steps=recipe.d_steps)
     data.expect_shares(recipe.batch_size, strategy.num_replicas_in_sync)
     _expect_compilable(recipe, strategy)
-    total = recipe.total_steps(info.counts["train"])
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
+    chief = distribution.is_chief(strategy)
+    with workdirs.alone_in(workdir) if chief else contextlib.nullcontext():
+        return _train(
+            recipe,
+            workdir,
+            info,
+            examples,
+            export_dir,
+            strategy,
+            keep=keep,
+            on_collapse=on_collapse,
+            on_nan=on_nan,
+            on_full_disk=on_full_disk,
+            profile=profile,
+            command=command,
+        )
+
+
+def _train(
+    recipe: Recipe,
+    workdir: pathlib.Path,
+    info: records.DatasetInfo,
+    examples: str | os.PathLike[str],
+    export_dir: str | os.PathLike[str],
+    strategy: tf.distribute.Strategy,
+    *,
+    keep: int,
+    on_collapse: Literal["warn", "stop"],
+    on_nan: Literal["stop", "rollback"],
+    on_full_disk: Literal["go_on", "stop"],
+    profile: bool,
+    command: str,
+) -> Result:
+    """Do what `train` says, in a work directory that is this process's alone."""
     run = workdirs.expect_own(workdir, recipe, info, examples)
-    if run.get("stopped") and on_collapse == "stop":
+    ended = run.get("ended", {})
+    if ended.get("how") == "collapsed" and on_collapse == "stop":
         raise UserError(
             f"Expected a run that may go on; received {workdir}, which --on_collapse=stop ended "
-            f"and would end again at the same step. ({run['stopped']}) What it advises needs "
+            f"and would end again at the same step. ({ended['why']}) What it advises needs "
             "another --workdir; --on_collapse=warn goes on with this one."
         )
     if recipe.made_for and pathlib.Path(str(info.source.get("file"))).name != recipe.made_for:
@@ -206,7 +256,7 @@ def train(
     restored = saved.restore(gan)
     if not restored:
         _prepare(gan, recipe, info, examples)
-    first = callbacks.current_step(gan)
+    first, total = callbacks.current_step(gan), recipe.total_steps(info.counts["train"])
     if first > total:
         raise UserError(
             f"Expected at least the {first} steps that {workdir} has; received {total}. "
@@ -216,8 +266,10 @@ def train(
 
     if 0 < first < total:
         logging.info("Resuming %s at step %s of %s", workdir, f"{first:,}", f"{total:,}")
-    with _folders(chief, workdir, pathlib.Path(export_dir)) as (workdir, exports):
-        workdirs.claim(workdir, recipe, info, examples)
+    with contextlib.ExitStack() as leaving:
+        workdir, exports = leaving.enter_context(_folders(chief, workdir, pathlib.Path(export_dir)))
+        workdirs.claim(workdir, recipe, info, examples, command=command)
+        ended_by = leaving.enter_context(endings.written_down(workdir, gan))
         beside = Beside(
             gan,
             recipe,
@@ -249,10 +301,11 @@ def train(
                 )
             )
 
-        stopped = ""
+        stopped, means = "", {}
+        start = time.monotonic()
         try:
             with beside.saved_if_ended():
-                loop.train(
+                means = loop.train(
                     gan,
                     total,
                     feed,
@@ -269,18 +322,25 @@ def train(
                     logging.info("%s is finished at step %s; --steps gives more", workdir, first)
         except monitors.Collapsed as collapsed:
             stopped = str(collapsed)
-            workdirs.claim(workdir, recipe, info, examples, stopped=stopped)
+            ended_by(collapsed)
             if not (collapsed.was_good and beside.restore()):
                 raise
             logging.warning("Back at step %s", f"{callbacks.current_step(gan):,}")
+        seconds = time.monotonic() - start
+        steps = callbacks.current_step(gan)
         return Result(
             gan=gan,
-            steps=callbacks.current_step(gan),
+            steps=steps,
             samples=beside.grids.act(),
             logs=beside.summaries.directory,
             warnings=[text for _, text in beside.summaries.warnings],
             model=_export_once(gan, exports, _card(gan, recipe, info, saved)),
             stopped=stopped,
+            epochs=steps * recipe.images_per_step / info.counts["train"],
+            trained=steps - first,
+            seconds=seconds,
+            means=means,
+            parzen=saved.newest_metric(),
         )
 
 

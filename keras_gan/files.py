@@ -124,3 +124,12 @@ def held(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[None
         yield
     finally:
         os.close(handle)  # which lets go
+
+
+def is_held(folder: str | os.PathLike[str]) -> bool:
+    """Say whether a process holds a folder; looking holds it for a moment."""
+    try:
+        with held(folder):
+            return False
+    except BlockingIOError:
+        return True

@@ -69,6 +69,14 @@ class NonFinite(Stopped):
         self.step = step
 
 
+class Diverged(Stopped):
+    """A run that was ended because numbers were no longer finite, at its last good checkpoint."""
+
+
+class FullDisk(Stopped):
+    """A run that was ended because the disk was full."""
+
+
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stop at once when a loss is not finite; Keras's own callback looks only at "loss"."""
 
@@ -164,7 +172,7 @@ class WhileThereIsRoom(keras.callbacks.Callback):
             write: what to call.
 
         Raises:
-            Stopped: if a full disk shall end the run.
+            FullDisk: if a full disk shall end the run.
         """
         try:
             written = write()
@@ -174,7 +182,7 @@ class WhileThereIsRoom(keras.callbacks.Callback):
             text = f"No room on the disk for what {name} writes at step "
             text += f"{current_step(self.model):,}."
             if self._stop:
-                raise Stopped(
+                raise FullDisk(
                     f"{text} The last good checkpoint is kept. Make room; the same command goes on "
                     "from it."
                 ) from error

@@ -11,8 +11,7 @@ from keras_gan.callbacks import current_step
 from keras_gan.checkpoints import Checkpoint
 from keras_gan.distribution import max_steps_per_call
 from keras_gan.gan import GAN
-from keras_gan.guards import NonFinite, non_finite_weight
-from keras_gan.interfaces import Stopped
+from keras_gan.guards import Diverged, NonFinite, non_finite_weight
 
 MAX_ROLLBACKS = 3  # in a row, from one checkpoint
 
@@ -29,7 +28,7 @@ def train(
     restore: Callable[[], Checkpoint | None],
     on_nan: Literal["stop", "rollback"] = "stop",
     warn: Callable[[str], None] = logging.warning,
-) -> None:
+) -> dict[str, float]:
     """Train up to a step, from where the model is.
 
     Args:
@@ -42,14 +41,16 @@ def train(
         on_nan: whether to stop there, or to go on from it with other noise, a few times.
         warn: says what was seen and done.
 
+    Returns:
+        The last interval's means of the logs; none if there was nothing to train.
+
     Raises:
-        Stopped: when something is not finite; the model is back at its last good checkpoint.
+        Diverged: when something is not finite; the model is back at its last good checkpoint.
     """
     tries, origin = 0, -1
     while True:
         try:
-            _play(gan, total, feed, hooks, every)
-            return
+            return _play(gan, total, feed, hooks, every)
         except NonFinite as found:
             noise = int(gan.retries.numpy())  # which the checkpoint does not know of yet
             good = restore()
@@ -62,7 +63,7 @@ def train(
             origin = good.step
             if on_nan == "stop" or tries > MAX_ROLLBACKS:
                 tried = tries > MAX_ROLLBACKS
-                raise Stopped(
+                raise Diverged(
                     f"{text} {f'Other noise did not help {MAX_ROLLBACKS} times. ' if tried else ''}"
                     "Try lower learning rates and another --workdir"
                     f"{'.' if tried else ', or --on_nan=rollback.'}"
@@ -73,19 +74,22 @@ def train(
 
 def _play(
     gan: GAN, total: int, feed: Feed, hooks: list[keras.callbacks.Callback], every: int
-) -> None:
+) -> dict[str, float]:
     legs = intervals(current_step(gan), total, every)
     most = max_steps_per_call(gan.distribute_strategy)
     _set_steps_per_call(gan, steps_per_call((size for _, size in legs), most))
+    means: dict[str, float] = {}
     for count, size in legs:
-        gan.fit(
+        history = gan.fit(
             feed(current_step(gan)),
             epochs=count,
             steps_per_epoch=size,
             shuffle=False,
             verbose=0,
             callbacks=hooks,
-        )
+        ).history
+        means = {name: float(values[-1]) for name, values in history.items()}
+    return means
 
 
 def intervals(first: int, total: int, every: int) -> list[tuple[int, int]]:

@@ -11,15 +11,21 @@ goes on where it stopped.
 
 import dataclasses
 import pathlib
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags, logging
+from tqdm import tqdm
 
 from keras_gan import cli, recipes, records
 from keras_gan.config import DEFAULT_VALIDATION, Recipe
-from keras_gan.interfaces import Stopped, UserError
+from keras_gan.interfaces import Preempted, Stopped, UserError
 from pipelines import sources
 from pipelines.options import DEFAULT_SIZE, Options
+
+if TYPE_CHECKING:
+    from keras_gan.experiment import Result
 
 FLAGS = flags.FlagValues()
 
@@ -180,8 +186,39 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
     return recipe
 
 
+def print_summary(result: "Result", recipe: Recipe) -> None:
+    """Print what a run has come to, where things are, and what comes next."""
+    from keras_gan import callbacks
+
+    images = recipe.images_per_step
+    print(f"Steps:   {result.steps:,}, {result.epochs:,.1f} epochs")  # noqa: T201
+    if result.trained and not result.stopped:  # else there were more, that are not kept
+        time = tqdm.format_interval(result.seconds)
+        speed = result.trained * images / result.seconds
+        print(f"Time:    {time} for {result.trained:,} steps here, {speed:,.0f} images/s")  # noqa: T201
+    names = {name: title for name, title in callbacks.NAMES.items() if name in result.means}
+    if names:
+        means = ", ".join(f"{title} {result.means[name]:.3f}" for name, title in names.items())
+        print(f"Losses:  {means} (means of the last interval)")  # noqa: T201
+    if result.parzen is not None:
+        print(f"Parzen:  {result.parzen:.1f} nats on held-out images, while training")  # noqa: T201
+    version = pathlib.Path(result.model)
+    print(f"Samples: {result.samples}")  # noqa: T201
+    print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
+    print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
+
+
 def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
+    command = shlex.join(["python", "-m", "keras_gan.train", *cli.given(values)])
+    try:
+        _run(values, command)
+    except (KeyboardInterrupt, Preempted):
+        logging.info("To go on: %s", command)
+        raise
+
+
+def _run(values: flags.FlagValues, command: str) -> None:
     recipe = recipe_from(values)
     workdir = values.workdir or f"runs/{recipe.name}"
     # Named after the work directory: an experiment never becomes another run's newest version.
@@ -222,13 +259,12 @@ def main(values: flags.FlagValues) -> None:
             on_nan=values.on_nan,
             on_full_disk=values.on_full_disk,
             profile=values.profile,
+            command=command,
         )
     if not distribution.is_chief(strategy):
         return
-    version = pathlib.Path(result.model)
-    print(f"Samples: {result.samples}")  # noqa: T201
-    print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
-    print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
+    if not cli.is_quiet():
+        print_summary(result, recipe)
     if result.stopped:
         raise Stopped(f"{result.stopped} What is exported is the last checkpoint before.")
 

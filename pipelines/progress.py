@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from absl import logging
 from tqdm import tqdm
 
+from keras_gan import cli
 from pipelines import storage, work
 
 POLL_SECONDS = 0.25
@@ -58,7 +59,7 @@ def _watch(folder: str, images: int, done: threading.Event) -> None:
             desc=text,
             unit=" images",
             leave=False,
-            disable=not terminal,
+            disable=not terminal or cli.is_quiet(),
             ncols=min(shutil.get_terminal_size().columns, 100),
         ) as bar:
             number, pause = 0, POLL_SECONDS

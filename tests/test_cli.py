@@ -16,6 +16,7 @@ from keras_gan import (
     evaluate,
     export_model,
     loader,
+    runs,
     sample,
     train,
     verify_model,
@@ -31,6 +32,7 @@ COMMANDS = {
     "keras_gan.export_model": export_model,
     "keras_gan.loader": loader,
     "keras_gan.verify_model": verify_model,
+    "keras_gan.runs": runs,
     "pipelines.preprocess": preprocess,
     "pipelines.verify": verify,
     "pipelines.run": chain,
@@ -38,7 +40,7 @@ COMMANDS = {
 }
 # Beam's flags; a folder.
 PASS_ON = {
-    *("keras_gan.loader", "keras_gan.verify_model"),
+    *("keras_gan.loader", "keras_gan.verify_model", "keras_gan.runs"),
     *("pipelines.preprocess", "pipelines.verify", "pipelines.lineage"),
 }
 
@@ -144,6 +146,10 @@ def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
         ("pipelines.preprocess", ["--images=.", "--fold=1"], "--fold with a .mat file"),
         ("pipelines.verify", [], "Expected one data folder; received none"),
         ("pipelines.verify", ["no/such/folder"], "Expected a finished data folder"),
+        ("keras_gan.runs", [], "received runs without any"),
+        ("keras_gan.runs", ["no/such", "place"], "received no/such and place without any"),
+        ("keras_gan.runs", ["--jsno"], "Expected folders; received --jsno"),
+        ("keras_gan.train", ["--verbosity=2"], "flag --verbosity=2"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

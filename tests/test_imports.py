@@ -15,6 +15,7 @@ CLIS = {
     "export_model",
     "loader",
     "verify_model",
+    "runs",
 }
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
@@ -40,7 +41,7 @@ LAYERS = [
     {"monitors", "toy", "guards", "diagnosis", "profiling"},
     {"plots", "probe"},
     {"pictures"},
-    {"loop", "beside"},
+    {"loop", "beside", "endings"},
     {"experiment"},
     {"evaluation", "class_evaluation"},
     CLIS,
@@ -133,6 +134,7 @@ LIGHT = {
     "overrides",
     "config",
     "recipes",
+    "workdir",
     *CLIS,
 }
 

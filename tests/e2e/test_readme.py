@@ -1,6 +1,7 @@
 """The README's commands, as a user runs them, at a small size."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -26,9 +27,11 @@ def trained(tmp_path_factory, mnist_examples):
     return folder, arguments, done
 
 
-def test_train_ends_with_three_lines(trained):
+def test_train_ends_with_a_summary(trained):
     folder, _, done = trained
-    samples, logs, model = done.stdout.strip().splitlines()
+    *numbers, samples, logs, model = done.stdout.strip().splitlines()
+    assert [line.split()[0] for line in numbers] == ["Steps:", "Time:", "Losses:", "Parzen:"]
+    assert numbers[0] == "Steps:   30, 0.1 epochs"
     assert samples == "Samples: runs/mnist/samples/step-0000030.png"
     assert (folder / "runs/mnist/samples/step-0000030.png").is_file()
     assert logs.startswith("Logs:    runs/mnist/tensorboard ")
@@ -47,6 +50,19 @@ def test_the_same_command_goes_on_and_reuses_the_data(trained):
     assert "Preprocessed" not in done.stderr
     assert "is finished already: nothing to preprocess" in done.stderr
     assert "saved_models/mnist/2" in done.stdout
+
+
+def test_the_list_of_runs_has_it(trained):
+    folder, arguments, _ = trained
+    done = run_module("keras_gan.runs", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    titles, run, grid = done.stdout.splitlines()
+    assert titles.startswith("run ")
+    assert run.split()[:5] == ["mnist", "mnist", "40", "of", "40"]
+    assert run.split()[-1] == "finished"
+    assert (folder / grid.strip()).is_file()
+    told = json.loads(run_module("keras_gan.runs", "--json", cwd=folder).stdout)
+    assert set(arguments[:2]) < set(shlex.split(told[0]["command"]))
 
 
 def test_sample_draws_the_same_images_for_a_seed(trained):

@@ -15,12 +15,15 @@ CLIS = {
     "export_model",
     "loader",
     "verify_model",
+    "report",
 }
 LAYERS = [
-    {"version", "interfaces", "files", "cli"},
+    {"version", "interfaces", "files", "cli", "published"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
-    {"card", "harmless", "servable", "transports"},
-    {"client"},
+    {"card", "harmless", "servable", "transports", "history"},
+    {"client", "charts", "facts"},
+    {"curves"},
+    {"pages"},
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
@@ -131,6 +134,12 @@ LIGHT = {
     "overrides",
     "config",
     "recipes",
+    "published",
+    "history",
+    "charts",
+    "facts",
+    "curves",
+    "pages",
     *CLIS,
 }
 

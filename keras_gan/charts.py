@@ -210,18 +210,18 @@ def _ticks(axes: Any, log: bool, steps: bool = True) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0, labelsize=12, labelcolor=_INK, color=_LINE, pad=5)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=steps))
-    if steps:
-        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short(value)))
+    write = short if steps else plain
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: write(value)))
     if log:
         axes.yaxis.set_major_locator(ticker.LogLocator(numticks=5))
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: plain(value)))
         low, high = axes.get_ylim()
         if high / low < 100:  # hardly a power of ten in it
             axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
         axes.yaxis.set_minor_locator(ticker.NullLocator())
     elif len(axes.get_yticks()):
         axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.4g}"))
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: plain(value)))
 
 
 def short(number: float) -> str:
@@ -230,6 +230,11 @@ def short(number: float) -> str:
         if number >= size:
             return f"{number / size:.4g}{letter}"
     return f"{number:.4g}"
+
+
+def plain(number: float) -> str:
+    """Write a number with as few digits as it needs, and a real minus sign."""
+    return f"{number:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _in_words(line: Line) -> str:

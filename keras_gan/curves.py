@@ -54,7 +54,7 @@ PLANS = (
             ("held_out/d_loss", "held-out images", 2),
             ("held_out/d_loss_of_train", "training images", 0),
         ),
-        note="Far apart: D knows the training images by heart.",
+        note="Where it rises above that of training images, D knows those by heart.",
     ),
     Plan(
         "Share that D gets right",

@@ -112,6 +112,7 @@ def _comparison(runs: list[facts.Run]) -> str:
     if len(set(names)) < len(names):
         names = [str(run.workdir) for run in runs]
     rows = [
+        ("Data", [f"{run.recipe.dataset} {run.about['data_hash'][:8]}" for run in runs]),
         ("Ended", [facts.ending(run)[0] or "not recorded" for run in runs]),
         ("Step", [f"{run.step:,}" for run in runs]),
         ("Time trained", [_time(run) for run in runs]),
@@ -233,7 +234,9 @@ def _moments(
         pairs = _thinned(pairs, MOMENTS)
         chart, paths = curves.draw_logits([each for _, each in pairs])
     at = [step for step, _ in pairs]
-    steps = _thinned(sorted({*frames, *at}), MOMENTS)
+    losses = run.curve("d_loss")
+    between = [] if losses is None or not (frames or at) else losses.steps.tolist()
+    steps = _thinned(sorted({*frames, *at, *between}), MOMENTS)
     moments = [
         [step, _last(frames, step), _last(at, step), curves.said_at(run, step)] for step in steps
     ]

@@ -54,16 +54,14 @@
   function stop() {
     clearInterval(timer);
     timer = 0;
-    play.textContent = "▶";
-    play.setAttribute("aria-label", "Play");
+    play.textContent = "Play";
   }
 
   play.addEventListener("click", () => {
     if (timer) return stop();
     if (slider.value === slider.max) slider.value = 0;
     show();
-    play.textContent = "⏸";
-    play.setAttribute("aria-label", "Pause");
+    play.textContent = "Pause";
     timer = setInterval(() => {
       slider.value = Number(slider.value) + 1;
       show();

@@ -21,11 +21,8 @@ def write_events(folder, events, *, start=100, host="host", pid=1, number=0):
         pid: of the process.
         number: of the file in its process.
     """
-    frames = [
-        records.frame(
-            event_pb2.Event(wall_time=start, file_version="brain.Event:2").SerializeToString()
-        )
-    ]
+    header = event_pb2.Event(wall_time=start, file_version="brain.Event:2")
+    frames = [records.frame(header.SerializeToString())]
     for i, (step, tag, value) in enumerate(events):
         array = np.asarray(value, object if isinstance(value, str | list) else np.float32)
         plugin = {str: "text", list: "images", np.ndarray: "histograms"}.get(type(value), "scalars")

@@ -66,7 +66,7 @@
       slider.value = Number(slider.value) + 1;
       show();
       if (slider.value === slider.max) stop();
-    }, Math.max(60, Math.min(500, 12000 / moments.length)));
+    }, Math.max(60, Math.min(250, 12000 / moments.length)));
   });
   slider.addEventListener("input", () => { stop(); show(); });
   document.documentElement.classList.add("scripted");

@@ -285,7 +285,8 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
         (["--workdir={run}", "--out={empty}"], "Is a directory"),
     ],
 )
-def test_mistakes_are_one_sentence(run, tmp_path, capsys, arguments, message):
+def test_mistakes_are_one_sentence(run, tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     arguments = [each.format(run=run, empty=tmp_path / "empty") for each in arguments]
     assert cli.run(report.main, report.FLAGS, "", ["report", *arguments]) == 2

@@ -21,7 +21,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["keras_gan", "keras_gan.*", "pipelines", "pipelines.*"]),
     package_data={
-        "keras_gan": ["py.typed"],
+        "keras_gan": ["py.typed", "templates/*"],
         "pipelines": [
             "py.typed",
             "originals/mnist/*.gz",
@@ -34,6 +34,7 @@ setup(
         "apache-beam>=2.77",
         "google-crc32c>=1.5",  # Beam's and our TFRecord framing
         "importlib-resources>=6",  # used, but not declared, by tensorflow-datasets
+        "jinja2>=3.1",
         "keras>=3.15",
         "matplotlib>=3.9",
         "numpy>=2.1",
@@ -54,6 +55,7 @@ setup(
             "grpcio>=1.60",
             "hypothesis>=6.100",
             "mypy>=2",
+            "playwright>=1.50",  # with a Chromium of the system: what pages do in a browser
             "pre-commit>=4",
             "pytest>=9",
             "pytest-xdist>=3.8",
@@ -70,6 +72,7 @@ setup(
             "keras-gan-evaluate = keras_gan.evaluate:run",
             "keras-gan-export-model = keras_gan.export_model:run",
             "keras-gan-figures = keras_gan.figures:run",
+            "keras-gan-report = keras_gan.report:run",
             "keras-gan-runs = keras_gan.runs:run",
             "keras-gan-sample = keras_gan.sample:run",
             "keras-gan-theory = keras_gan.theory:run",

@@ -24,6 +24,7 @@ from absl import flags, logging
 
 from keras_gan import cli, files
 from keras_gan.interfaces import ClassSampler, Sampler, UserError
+from keras_gan.published import PUBLISHED_FACES, PUBLISHED_MNIST
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model", None, "An export, or a folder of versions.", flag_values=FLAGS)
@@ -54,19 +55,6 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string("out", None, "Write the rows as JSON too.", flag_values=FLAGS)
 
-# Table 1 of the paper, as published: (mean, standard error; over folds for the faces).
-PUBLISHED_MNIST = {
-    "DBN (Bengio et al. 2013)": (138.0, 2.0),
-    "Stacked CAE (Bengio et al. 2013)": (121.0, 1.6),
-    "Deep GSN (Bengio et al. 2014)": (214.0, 1.1),
-    "Adversarial nets (Goodfellow et al. 2014)": (225.0, 2.0),
-}
-PUBLISHED_FACES = {
-    "DBN (Bengio et al. 2013)": (1909.0, 66.0),
-    "Stacked CAE (Bengio et al. 2013)": (2110.0, 50.0),
-    "Deep GSN (Bengio et al. 2014)": (1890.0, 29.0),
-    "Adversarial nets (Goodfellow et al. 2014)": (2057.0, 26.0),
-}
 RULER_VERSION = 1  # of how its rows are measured
 
 

@@ -1,6 +1,6 @@
 """A browser for tests of pages: the system's Chromium, offline; skipped where there is none.
 
-from tests.browser import chromium  # noqa: F401
+A test module takes the fixture by `chromium = browser.chromium`.
 """
 
 import contextlib

@@ -16,12 +16,15 @@ CLIS = {
     "loader",
     "verify_model",
     "runs",
+    "report",
 }
 LAYERS = [
-    {"version", "interfaces", "files", "cli"},
+    {"version", "interfaces", "files", "cli", "published"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
-    {"card", "harmless", "servable", "transports"},
-    {"client"},
+    {"card", "harmless", "servable", "transports", "history"},
+    {"client", "charts", "facts"},
+    {"curves"},
+    {"pages"},
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
@@ -135,6 +138,12 @@ LIGHT = {
     "config",
     "recipes",
     "workdir",
+    "published",
+    "history",
+    "charts",
+    "facts",
+    "curves",
+    "pages",
     *CLIS,
 }
 

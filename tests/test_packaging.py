@@ -19,6 +19,7 @@ def test_a_wheel_built_from_another_folder_has_its_data_files(tmp_path):
     for name in ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "NOTICE"):
         assert f"pipelines/originals/mnist/{name}" in names
     assert {"keras_gan/gan.py", "keras_gan/py.typed", "pipelines/preprocess.py"} <= names
+    assert {"keras_gan/templates/run.html", "keras_gan/templates/report.css"} <= names
     assert not [name for name in names if name.startswith("tests/")]
     entry_points = next(name for name in names if name.endswith("entry_points.txt"))
     text = zipfile.ZipFile(wheel).read(entry_points).decode()

@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 from keras_gan import experiment
-from tests.browser import chromium, opened  # noqa: F401
+from tests import browser
 from tests.conformance.cases import CASES
 from tests.test_monitors import scalars
 
+chromium = browser.chromium
 RECIPE = dataclasses.replace(
     CASES["maxout_mlp-non_saturating"], steps=20, log_every=4, sample_every=8, checkpoint_every=20
 )
@@ -28,11 +29,11 @@ def tensorboard(logs):
         server.wait()
 
 
-def test_scalars_and_images_of_a_run_appear(chromium, examples, tmp_path):  # noqa: F811
+def test_scalars_and_images_of_a_run_appear(chromium, examples, tmp_path):
     result = experiment.train(RECIPE, tmp_path / "runs" / "toy", examples, tmp_path / "exports")
     with tensorboard(tmp_path / "runs") as address:
         page_of = lambda tag: f"{address}?tagFilter=%5E{tag}%24#timeseries"  # noqa: E731
-        with opened(chromium, page_of("d_loss"), offline=False) as (page, _):
+        with browser.opened(chromium, page_of("d_loss"), offline=False) as (page, _):
             card = page.locator("card-view", has_text="d_loss")
             card.get_by_text("toy/tensorboard").first.wait_for()
             step, last = scalars(result.logs)["d_loss"][-1]

@@ -133,7 +133,8 @@ def data_counts(run: Run) -> str:
     """Say how many images there are of each split."""
     counts = run.data.counts if run.data else {"train": run.about.get("train_images", 0)}
     names = {"train": "training", "validation": "validation", "test": "test"}
-    return ", ".join(f"{count:,} {names.get(split, split)}" for split, count in counts.items())
+    ordered = sorted(counts, key=lambda split: [*names, split].index(split))
+    return ", ".join(f"{counts[split]:,} {names.get(split, split)}" for split in ordered)
 
 
 def scores(run: Run) -> list[Score]:

@@ -246,7 +246,7 @@ def test_data_that_are_still_there_are_counted(tmp_path, examples):
     run = write_run(tmp_path / "run", about=about)
     text = read(run).text
     assert "Data random/1.0.0" in text
-    assert all(part in text for part in ("240 training", "40 validation", "40 test"))
+    assert "240 training, 40 validation, 40 test" in text
 
 
 def test_two_runs_are_compared(run, tmp_path):

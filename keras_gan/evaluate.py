@@ -113,7 +113,7 @@ def main(values: flags.FlagValues) -> None:
     if values.out:
         cli.expect_writable(pathlib.Path(values.out).parent)
     cli.import_tensorflow()
-    from keras_gan import callbacks, class_evaluation, evaluation, records, summaries
+    from keras_gan import callbacks, class_evaluation, evaluation, pages, records, summaries
     from keras_gan.metrics import parzen
 
     subject = evaluation.load_subject(
@@ -160,6 +160,7 @@ def main(values: flags.FlagValues) -> None:
         row = rows["generator"]
         row |= {key: by_class[key] for key in ("agreement", "agreement_stderr") if by_class}
         evaluation.keep(values.workdir, callbacks.current_step(gan), info, row)
+        pages.refresh(values.workdir)
     published = PUBLISHED_MNIST if info.dataset.startswith("mnist/") else {}
     if evaluation.is_face_database(info):
         published = PUBLISHED_FACES

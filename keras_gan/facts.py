@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_gan import history, overrides, records
+from keras_gan import workdir as workdirs
 from keras_gan.config import Recipe
 from keras_gan.interfaces import UserError
 from keras_gan.published import PUBLISHED_FACES, PUBLISHED_MNIST
@@ -77,18 +78,13 @@ def read(workdir: str | os.PathLike[str]) -> Run:
         UserError: if the folder is no run's.
     """
     workdir = pathlib.Path(workdir)
-    path = workdir / "run.json"
-    if not path.is_file():
+    about = workdirs.read_run(workdir)
+    if about is None:
         raise UserError(
-            f"Expected a work directory of keras_gan.train, with {path.name} in it; received "
-            f"{workdir}."
+            f"Expected a work directory of keras_gan.train, with {workdirs.RUN_FILE} in it; "
+            f"received {workdir}."
         )
-    try:
-        about = json.loads(path.read_text())
-        recipe = Recipe.from_json(json.dumps(about["recipe"]))
-        examples, data_hash = pathlib.Path(about["examples"]), about["data_hash"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"Expected {path} to describe a run; received {error!r}.") from error
+    examples, data_hash = pathlib.Path(about["examples"]), about["data_hash"]
     data = None
     with contextlib.suppress(UserError, OSError):  # it may have been moved or deleted
         found = records.DatasetInfo.read(examples)
@@ -99,7 +95,7 @@ def read(workdir: str | os.PathLike[str]) -> Run:
         if known["data_hash"] == data_hash and known["row"]["log_likelihood"] is not None:
             evaluation = known
     logs = next((workdir / name for name in LOGS if (workdir / name).is_dir()), workdir / LOGS[0])
-    return Run(workdir, about, recipe, history.read(logs), data, evaluation)
+    return Run(workdir, about, about["recipe"], history.read(logs), data, evaluation)
 
 
 def base_recipe(recipe: Recipe) -> Recipe:
@@ -117,15 +113,14 @@ def changes(run: Run) -> tuple[str, dict[str, tuple[Any, Any]]]:
 
 def ending(run: Run) -> tuple[str, str]:
     """Say how a run ended: in a word or two, and in a sentence."""
-    if "ended" not in run.about:  # an earlier version's
-        stopped = run.about.get("stopped", "")
-        return ("Collapsed", stopped) if stopped else ("", "How it ended was not recorded.")
     ended = run.about["ended"]
+    if ended and not ended["how"]:  # an earlier version's
+        return "", "How it ended was not recorded."
     if not ended:
         return "Not ended", "It was still running when this page was written, or was killed."
     word = ENDINGS.get(ended.get("how", ""), ended.get("how", ""))
     at = str(ended.get("at", ""))[:16].replace("T", " ")
-    place = f"At step {ended.get('step', 0):,}" + (f", {at}." if at else ".")
+    place = f"At step {run.step:,}" + (f", {at}." if at else ".")
     return word, " ".join(part for part in (place, ended.get("why", "")) if part)
 
 

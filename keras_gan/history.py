@@ -71,12 +71,14 @@ class History:
         histograms: (step, histogram) pairs.
         images: (step, picture) pairs; the first picture of each step.
         texts: (step, text) pairs; several of one step are all kept.
+        descriptions: what was said of a tag, where something was.
     """
 
     scalars: dict[str, Curve] = dataclasses.field(default_factory=dict)
     histograms: dict[str, list[tuple[int, Histogram]]] = dataclasses.field(default_factory=dict)
     images: dict[str, list[tuple[int, Picture]]] = dataclasses.field(default_factory=dict)
     texts: dict[str, list[tuple[int, str]]] = dataclasses.field(default_factory=dict)
+    descriptions: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.scalars or self.histograms or self.images or self.texts)
@@ -95,13 +97,14 @@ class History:
 
 @dataclasses.dataclass(frozen=True)
 class _Event:
-    """One value: when it was written, of which step and tag, by which plugin, and the tensor."""
+    """One value: when it was written, of which step and tag, by which plugin; what it is."""
 
     time: float
     step: int
     tag: str
     plugin: str
     tensor: Any
+    description: str
 
 
 def read(folder: str | os.PathLike[str]) -> History:
@@ -129,7 +132,14 @@ def read(folder: str | os.PathLike[str]) -> History:
             values.setdefault(event.step, []).append(event.tensor)
         for key, values in written.items():
             found.setdefault(key, {}).update(values)
-    return _history({key: values for key, values in found.items() if values})
+    history = _history({key: values for key, values in found.items() if values})
+    history.descriptions = {
+        event.tag: event.description
+        for events in processes
+        for event in events
+        if event.description
+    }
+    return history
 
 
 def _processes(folder: pathlib.Path) -> list[list[pathlib.Path]]:
@@ -164,7 +174,14 @@ def _events(path: pathlib.Path) -> Iterator[_Event]:
             for value in event.summary.value:
                 plugin = value.metadata.plugin_data.plugin_name or plugins.get(value.tag, "")
                 plugins[value.tag] = plugin
-                yield _Event(event.wall_time, event.step, value.tag, plugin, value.tensor)
+                yield _Event(
+                    event.wall_time,
+                    event.step,
+                    value.tag,
+                    plugin,
+                    value.tensor,
+                    value.metadata.summary_description,
+                )
     except (OSError, ValueError):  # it is still being written, or its process was killed
         return
 

@@ -19,13 +19,10 @@ TEMPLATES = pathlib.Path(__file__).parent / "templates"
 FRAME_BYTES = 4_400_000  # of all frames; a third more in the page
 MOMENTS = 120  # that a slider has at most
 PICTURES = {
-    "fresh_samples": ("Fresh samples", "Of noise that was not used before."),
-    "real_beside_generated": ("Real beside generated", "Left real, right generated."),
-    "nearest_training_images": (
-        "Nearest training images",
-        "First column: samples. The others: the training images nearest to them.",
-    ),
-    "interpolations": ("Interpolations", "A row goes from one point of z space to another."),
+    "fresh_samples": "Fresh samples",
+    "real_beside_generated": "Real beside generated",
+    "nearest_training_images": "Nearest training images",
+    "interpolations": "Interpolations",
 }
 
 
@@ -97,8 +94,8 @@ def _page(run: facts.Run) -> str:
         scores=scores,
         places=_places(scores),
         pictures=[
-            (title, note, *_newest(run, tag))
-            for tag, (title, note) in PICTURES.items()
+            (title, run.logged.descriptions.get(tag, ""), *_newest(run, tag))
+            for tag, title in PICTURES.items()
             if tag in run.logged.images
         ],
         costs=facts.costs(run),

@@ -13,6 +13,7 @@ import dataclasses
 import pathlib
 import shlex
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from absl import flags, logging
@@ -186,7 +187,7 @@ def recipe_from(values: flags.FlagValues) -> Recipe:
     return recipe
 
 
-def print_summary(result: "Result", recipe: Recipe) -> None:
+def print_summary(result: "Result", recipe: Recipe, report: pathlib.Path | None) -> None:
     """Print what a run has come to, where things are, and what comes next."""
     from keras_gan import callbacks
 
@@ -202,7 +203,11 @@ def print_summary(result: "Result", recipe: Recipe) -> None:
         print(f"Losses:  {means} (means of the last interval)")  # noqa: T201
     if result.parzen is not None:
         print(f"Parzen:  {result.parzen:.1f} nats on held-out images, while training")  # noqa: T201
+    for text in result.warnings:
+        print(textwrap.fill(text, 100, initial_indent="Warning: ", subsequent_indent=" " * 9))  # noqa: T201
     version = pathlib.Path(result.model)
+    if report:
+        print(f"Report:  {report}")  # noqa: T201
     print(f"Samples: {result.samples}")  # noqa: T201
     print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
     print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
@@ -227,7 +232,7 @@ def _run(values: flags.FlagValues, command: str) -> None:
         cli.expect_writable(folder)
 
     cli.import_tensorflow()
-    from keras_gan import distribution, experiment
+    from keras_gan import distribution, experiment, pages
     from pipelines import preprocess
 
     strategy = distribution.make_strategy(
@@ -248,23 +253,32 @@ def _run(values: flags.FlagValues, command: str) -> None:
                 ),
                 values.examples_root,
             )
-        result = experiment.train(
-            recipe,
-            workdir,
-            examples,
-            export_dir,
-            strategy=strategy,
-            keep=values.keep,
-            on_collapse=values.on_collapse,
-            on_nan=values.on_nan,
-            on_full_disk=values.on_full_disk,
-            profile=values.profile,
-            command=command,
-        )
-    if not distribution.is_chief(strategy):
+        chief = distribution.is_chief(strategy)
+        try:
+            result = experiment.train(
+                recipe,
+                workdir,
+                examples,
+                export_dir,
+                strategy=strategy,
+                keep=values.keep,
+                on_collapse=values.on_collapse,
+                on_nan=values.on_nan,
+                on_full_disk=values.on_full_disk,
+                profile=values.profile,
+                command=command,
+            )
+        except Preempted:  # there is no time
+            raise
+        except Stopped:
+            if chief:
+                pages.refresh(workdir)
+            raise
+    if not chief:
         return
+    report = pages.refresh(workdir)
     if not cli.is_quiet():
-        print_summary(result, recipe)
+        print_summary(result, recipe, report)
     if result.stopped:
         raise Stopped(f"{result.stopped} What is exported is the last checkpoint before.")
 

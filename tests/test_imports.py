@@ -21,7 +21,7 @@ CLIS = {
 LAYERS = [
     {"version", "interfaces", "files", "cli", "published"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
-    {"card", "harmless", "servable", "transports", "history"},
+    {"card", "harmless", "servable", "transports", "history", "workdir"},
     {"client", "charts", "facts"},
     {"curves"},
     {"pages"},
@@ -36,7 +36,6 @@ LAYERS = [
         "export",
         "exported",
         "signatures",
-        "workdir",
         "checkpoints",
         "distribution",
     },

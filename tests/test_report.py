@@ -101,7 +101,7 @@ def test_a_run_is_told_whole(run):
     for title in [
         *titles,
         "D's logits over time",
-        *(title for title, _ in pages.PICTURES.values()),
+        *pages.PICTURES.values(),
     ]:
         assert title in page.text
     assert "Momentum" not in page.text
@@ -203,7 +203,7 @@ def test_what_is_written_by_others_is_text(tmp_path):
     ("about", "words"),
     [
         ({"ended": None}, "How it ended was not recorded."),
-        ({"ended": None, "stopped": "It fell."}, "Collapsed It fell."),
+        ({"ended": None, "stopped": "It fell."}, "Collapsed At step 1,000. It fell."),
         ({"ended": {}}, "Not ended It was still running"),
         ({"ended": {"how": "full disk", "why": "No room.", "step": 700}}, "Disk full At step 700"),
     ],

@@ -133,12 +133,8 @@ def read(folder: str | os.PathLike[str]) -> History:
         for key, values in written.items():
             found.setdefault(key, {}).update(values)
     history = _history({key: values for key, values in found.items() if values})
-    history.descriptions = {
-        event.tag: event.description
-        for events in processes
-        for event in events
-        if event.description
-    }
+    every = (event for events in processes for event in events)
+    history.descriptions = {event.tag: event.description for event in every if event.description}
     return history
 
 

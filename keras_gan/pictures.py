@@ -35,20 +35,20 @@ class Pictures(Monitor):
         fresh = sample_grid(gan, GRID, seed=seed)
         real = images.grid(self._train[np.arange(step, step + GRID) % len(self._train)])
         drawn = {
-            "fresh_samples": (fresh, "Samples of other noise each time"),
+            "fresh_samples": (fresh, "Samples of other noise each time."),
             "real_beside_generated": (
                 plots.beside(real, images.grid(gan.sample(GRID, seed=seed))),
-                "Left: training images; right: samples",
+                "Left: training images; right: samples.",
             ),
             "nearest_training_images": (
                 plots.figure_2(gan, self._train, seed=seed, rows=ROWS, columns=1),
-                f"Left: samples; right: the nearest of {len(self._train):,} training images",
+                f"Left: samples; right: the nearest of {len(self._train):,} training images.",
             ),
             "interpolations": (
                 plots.figure_3(
                     gan, seed=seed, rows=ROWS, columns=COLUMNS, spherical=self._spherical
                 ),
-                "Each row: from one draw of z to another",
+                "Each row: from one draw of z to another.",
             ),
         }
         for name, (picture, description) in drawn.items():

@@ -70,7 +70,7 @@ def test_pictures_are_of_the_size_that_they_say(run):
         assert (int(width), int(height)) == size, tag
         assert tf.io.decode_png(png).shape[:2] == size[::-1]
     described = points["nearest_training_images"][0][1].metadata.summary_description
-    assert described.endswith("the nearest of 240 training images")
+    assert described.endswith("the nearest of 240 training images.")
 
 
 def test_settings_are_a_trial_of_their_own(run):

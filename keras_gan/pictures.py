@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_gan import images, plots
 from keras_gan.callbacks import current_step, sample_grid
+from keras_gan.metrics import neighbours
 from keras_gan.monitors import Monitor
 from keras_gan.summaries import Summaries
 
@@ -41,8 +42,8 @@ class Pictures(Monitor):
                 "Left: training images; right: samples.",
             ),
             "nearest_training_images": (
-                plots.figure_2(gan, self._train, seed=seed, rows=ROWS, columns=1),
-                f"Left: samples; right: the nearest of {len(self._train):,} training images.",
+                self._nearest(seed),
+                f"Top: samples; below each, the nearest of {len(self._train):,} training images.",
             ),
             "interpolations": (
                 plots.figure_3(
@@ -53,3 +54,8 @@ class Pictures(Monitor):
         }
         for name, (picture, description) in drawn.items():
             self._summaries.image(step, name, picture, description)
+
+    def _nearest(self, seed: int) -> np.ndarray:
+        samples = self.model.sample(COLUMNS, seed=seed)
+        _, indices = neighbours.nearest(samples, self._train)
+        return images.grid(np.concatenate([samples, self._train[indices]]), COLUMNS)

@@ -62,7 +62,7 @@ def test_pictures_are_of_the_size_that_they_say(run):
         "samples": (side, side),
         "fresh_samples": (side, side),
         "real_beside_generated": (2 * side + 6, side),
-        "nearest_training_images": (8 + 6 + 8, 5 * 9 - 1),
+        "nearest_training_images": (side, 2 * 9 - 1),
         "interpolations": (8 * 9 - 1, 5 * 9 - 1),
     }
     for tag, size in sizes.items():

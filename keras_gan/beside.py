@@ -100,6 +100,15 @@ class Beside:
         def labels(of: str) -> np.ndarray | None:
             return data.load_labels(examples, of, monitors.IMAGES) if gan.condition else None
 
+        self._probe = probe.Probe(
+            train[: monitors.IMAGES],
+            held_out if split == "validation" else None,
+            self.summaries,
+            every=PROBE_EVERY * recipe.log_every,
+            batch_size=recipe.batch_size,
+            labels=(labels("train"), labels(split)),
+        )
+
         self._room = guards.WhileThereIsRoom(
             [
                 callbacks.Curves(self.summaries, self.waiting),
@@ -110,14 +119,7 @@ class Beside:
                     every=recipe.sample_every,
                     spherical=recipe.prior != "uniform",
                 ),
-                probe.Probe(
-                    train[: monitors.IMAGES],
-                    held_out if split == "validation" else None,
-                    self.summaries,
-                    every=PROBE_EVERY * recipe.log_every,
-                    batch_size=recipe.batch_size,
-                    labels=(labels("train"), labels(split)),
-                ),
+                self._probe,
                 self.alarm,
                 self._likelihood,
                 diagnosis.Diagnosis(self.summaries, recipe, total),
@@ -139,7 +141,8 @@ class Beside:
     def begin(self, name: str) -> None:
         """Write what is there before the first step, and save what there is to go back to."""
         self._room.attempt("Summaries", functools.partial(self._describe, name))
-        self._room.attempt("SampleGrids", self.grids.act)
+        for hook in (self.grids, self._probe):
+            self._room.attempt(type(hook).__name__, hook.act)
         self.save()
 
     def _describe(self, name: str) -> None:

@@ -149,8 +149,8 @@ class Diagnosis(keras.callbacks.Callback):
         step = current_step(self.model)
         now = {tag: value for tag, (_, value) in self._summaries.latest.items()}
         fresh = {tag for tag, (at, _) in self._summaries.latest.items() if at == step}
-        for tag in fresh:
-            self._largest[tag] = max(now[tag], self._largest.get(tag, now[tag]))
+        for tag, value in now.items():
+            self._largest[tag] = max(value, self._largest.get(tag, value))
         seen = Seen(now, self._largest, step / self._total, self._recipe)
         for name, sign in SIGNS.items():
             if sign.needs[0] in fresh and now.keys() >= set(sign.needs):

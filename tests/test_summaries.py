@@ -44,7 +44,7 @@ def test_a_run_writes_one_file_of_everything(run):
         assert [step for step, _ in points[tag]] == every
         assert kinds[tag] == "scalars"
     for tag in ("held_out/d_loss", "gradients/generator", "logits/real"):
-        assert [step for step, _ in points[tag]] == [20, 40]
+        assert [step for step, _ in points[tag]] == [0, 20, 40]
     assert kinds["logits/generated"] == "histograms"
     # The same noise at the start, then after 4, 8, 16, ... steps, and at the end.
     assert [step for step, _ in points["samples"]] == [0, 4, 8, 16, 32, 40]

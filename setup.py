@@ -70,6 +70,8 @@ setup(
             "keras-gan-evaluate = keras_gan.evaluate:run",
             "keras-gan-export-model = keras_gan.export_model:run",
             "keras-gan-figures = keras_gan.figures:run",
+            "keras-gan-infer = keras_gan.infer:run",
+            "keras-gan-reconstruct = keras_gan.reconstruct:run",
             "keras-gan-sample = keras_gan.sample:run",
             "keras-gan-theory = keras_gan.theory:run",
             "keras-gan-preprocess = pipelines.preprocess:run",

@@ -40,7 +40,7 @@ class Inference(keras.Model):
         self, encoder: keras.Model, gan: GAN, *, batch_size: int = 100, seed: int = 0, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        width = conditions.of(encoder, encoder, gan.num_classes).width
+        width = conditions.width_of(encoder, "encoder")
         shapes = (encoder.inputs[0].shape[1:], encoder.output_shape[1:])
         if shapes != (gan.image_shape, (gan.prior.dimension,)) or width != gan.condition.width:
             raise ValueError(
@@ -148,6 +148,10 @@ class Inference(keras.Model):
         z = self.infer(images, labels)
         if refine:
             z = self.refine(images, z, labels, steps=refine)
+        return self.generate(z, labels)
+
+    def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Make G(z), float32 [n, H, W, C] in [0, 1]; as `GAN.generate`, in batches."""
         return self._in_batches(self.gan, z, labels=labels)
 
     def refine(
@@ -172,7 +176,9 @@ class Inference(keras.Model):
         def refined(x: tf.Tensor, z: tf.Tensor, labels: Any) -> tf.Tensor:
             return _descend(self.gan, x, z, labels, steps)
 
-        return self._in_batches(tf.function(refined, reduce_retracing=True), images, z, labels=labels)
+        return self._in_batches(
+            tf.function(refined, reduce_retracing=True), images, z, labels=labels
+        )
 
     def _in_batches(self, function: Any, *arrays: np.ndarray, labels: Any) -> np.ndarray:
         labels = self._expected_labels(len(arrays[0]), labels)

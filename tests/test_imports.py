@@ -15,6 +15,8 @@ CLIS = {
     "export_model",
     "loader",
     "verify_model",
+    "infer",
+    "reconstruct",
 }
 LAYERS = [
     {"version", "interfaces", "files", "cli"},
@@ -25,6 +27,7 @@ LAYERS = [
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
     {"gan"},
+    {"inference"},
     {
         "data",
         "metrics",
@@ -41,6 +44,7 @@ LAYERS = [
     {"plots", "probe"},
     {"pictures"},
     {"loop", "beside"},
+    {"encoders"},
     {"experiment"},
     {"evaluation", "class_evaluation"},
     CLIS,

@@ -390,7 +390,7 @@ class Encoder:
         seed: of weights and noise.
     """
 
-    units: tuple[int, ...] = (1024, 1024)
+    units: tuple[int, ...] = (1024, 1024, 1024)
     batch_size: int = 100
     learning_rate: float = 1e-3
     half_after: int = 2000

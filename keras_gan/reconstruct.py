@@ -5,7 +5,7 @@
     python -m keras_gan.reconstruct --workdir=runs/mnist --images=photographs --out=mine.png
 
 The rows of the picture are x, G(E(x)) and G(z) after --refine steps down the gradient of
-|G(z) - x|^2 from E(x). Printed is the squared error per pixel of both, and of what needs no network.
+|G(z) - x|^2 from E(x). Printed is the squared error per pixel of both, and of what needs no E.
 """
 
 import pathlib

@@ -110,7 +110,7 @@ def test_its_noise_is_not_that_of_the_game():
     gan = toy_gan(seed=7)
     inference = linear_inference(gan, keras.optimizers.SGD(0.5), seed=7)
     own = gan.prior.sample(4, inference._key(priors.INFERENCE_NOISE))
-    for stream in range(1, priors.INFERENCE_NOISE):
+    for stream in (priors.DISCRIMINATOR_NOISE, priors.GENERATOR_NOISE):
         assert not np.array_equal(own, gan.prior.sample(4, gan._key(stream)))
 
 
@@ -255,18 +255,30 @@ def run_encoder(gan, folder, steps):
     return encoders.train(gan, CASES["dcgan-minimax"], "hash", options, folder)
 
 
-def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path):
+@pytest.fixture
+def taken(monkeypatch):
+    """The steps that were taken, in any run: one that begins anew comes to the same end."""
+    steps = []
+    monkeypatch.setattr(
+        callbacks.Progress, "on_train_batch_end", lambda self, batch, logs=None: steps.append(batch)
+    )
+    return steps
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path, taken):
     gan = toy_gan(ema_decay=0.9)
     whole = run_encoder(gan, tmp_path / "whole", 8)
     run_encoder(gan, tmp_path / "parts", 3)
+    assert len(taken) == 8 + 3
     parts = run_encoder(gan, tmp_path / "parts", 8)
+    assert len(taken) == 8 + 3 + 5
     assert same(model_weights(whole), model_weights(parts))
     assert not same(model_weights(whole), model_weights(run_encoder(gan, tmp_path / "less", 7)))
     loaded = encoders.load(gan, CASES["dcgan-minimax"], "hash", tmp_path / "parts")
     assert same(model_weights(whole), model_weights(loaded))
 
 
-def test_a_preempted_run_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_a_preempted_run_goes_on_where_it_was(tmp_path, monkeypatch, taken):
     gan = toy_gan()
     whole = run_encoder(gan, tmp_path / "whole", 8)
 
@@ -279,6 +291,7 @@ def test_a_preempted_run_goes_on_where_it_was(tmp_path, monkeypatch):
         with pytest.raises(Preempted, match=r"step-0000005; the same command goes on"):
             run_encoder(gan, tmp_path / "parts", 8)
     parts = run_encoder(gan, tmp_path / "parts", 8)
+    assert len(taken) == 8 + 3
     assert same(model_weights(whole), model_weights(parts))
 
 

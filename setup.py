@@ -72,6 +72,8 @@ setup(
             "keras-gan-evaluate = keras_gan.evaluate:run",
             "keras-gan-export-model = keras_gan.export_model:run",
             "keras-gan-figures = keras_gan.figures:run",
+            "keras-gan-infer = keras_gan.infer:run",
+            "keras-gan-reconstruct = keras_gan.reconstruct:run",
             "keras-gan-report = keras_gan.report:run",
             "keras-gan-runs = keras_gan.runs:run",
             "keras-gan-sample = keras_gan.sample:run",

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from keras_gan.experiment import build
     from keras_gan.exported import load_sampler
     from keras_gan.gan import GAN
+    from keras_gan.inference import Inference
     from keras_gan.losses import AdversarialLoss
     from keras_gan.priors import Normal, Spherical, Uniform
 
 __all__ = [
     "GAN",
     "AdversarialLoss",
+    "Inference",
     "Normal",
     "Recipe",
     "Spherical",
@@ -34,6 +36,7 @@ __all__ = [
 _MODULE_OF = {
     "GAN": "gan",
     "AdversarialLoss": "losses",
+    "Inference": "inference",
     "Normal": "priors",
     "Recipe": "config",
     "Spherical": "priors",

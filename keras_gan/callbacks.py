@@ -24,7 +24,13 @@ from keras_gan.interfaces import class_rows
 from keras_gan.summaries import Summaries
 
 # What the user reads, beside what the logs are called.
-NAMES = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
+NAMES = {
+    "d_loss": "d_loss",
+    "g_loss": "g_loss",
+    "d_real": "D(x)",
+    "d_fake": "D(G(z))",
+    "z_error": "(E(x)-z)^2",
+}
 WIDE = "Epoch {desc} |{bar}| {n_fmt}/{total_fmt} {rate_fmt} {remaining} left{postfix}"
 NARROW = "{desc} {n_fmt}/{total_fmt} {rate_fmt} {remaining}{postfix}"  # fits 80 columns
 COLUMNS = 8  # of a grid with a row for each class

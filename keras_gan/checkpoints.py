@@ -15,7 +15,6 @@ from absl import logging
 
 from keras_gan import files, overrides, records, version
 from keras_gan.config import Recipe
-from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
 
 CARD = "checkpoint.json"  # written last: what the folder holds, and whose it is
@@ -113,14 +112,14 @@ class Checkpoints:
 
     def save(
         self,
-        gan: GAN,
+        gan: keras.Model,
         metrics: dict[str, float] | None = None,
         alarm: dict[str, int] | None = None,
     ) -> pathlib.Path:
         """Write the whole state as it is now; both optimizers, the average and the step.
 
         Args:
-            gan: the compiled model.
+            gan: the compiled model, a `GAN` or another that counts its `step`.
             metrics: what is known of it; `BEST_BY` decides which one is kept as the best.
             alarm: the state of the collapse alarm.
 
@@ -180,7 +179,7 @@ class Checkpoints:
         newest = max(self.by_metric(), key=lambda checkpoint: checkpoint.step, default=None)
         return None if newest is None else float(newest.card()["metrics"][BEST_BY])
 
-    def restore(self, gan: GAN, which: str = "newest") -> Checkpoint | None:
+    def restore(self, gan: keras.Model, which: str = "newest") -> Checkpoint | None:
         """Load a state; what cannot be used is named in the log and passed over.
 
         Args:
@@ -247,7 +246,7 @@ class Checkpoints:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _load(gan: GAN, checkpoint: Checkpoint) -> str:
+def _load(gan: keras.Model, checkpoint: Checkpoint) -> str:
     """Load a whole checkpoint; say what is wrong if it does not fit the model."""
     try:
         state = tf.train.Checkpoint(gan=gan).read(str(checkpoint.path / STATE))

@@ -104,7 +104,7 @@ def of(generator: keras.Model, discriminator: keras.Model, num_classes: int | No
     Raises:
         ValueError: if the two, or the number of classes, do not agree.
     """
-    widths = [_width(generator, "generator"), _width(discriminator, "discriminator")]
+    widths = [width_of(generator, "generator"), width_of(discriminator, "discriminator")]
     if widths[0] != widths[1]:
         raise ValueError(
             "Expected a generator of [z, c] and a discriminator of [x, c] with equally many "
@@ -123,7 +123,8 @@ def joined(inputs: Any, c: Any) -> Any:
     return inputs if c is None else [inputs, c]
 
 
-def _width(network: keras.Model, name: str) -> int:
+def width_of(network: keras.Model, name: str) -> int:
+    """Count the numbers in a network's c, its second input; 0 if it has none."""
     inputs = getattr(network, "inputs", None) or []
     if len(inputs) < 2:
         return 0

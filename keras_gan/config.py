@@ -377,6 +377,35 @@ class Recipe:
         return typing.cast(Recipe, overrides.from_data(Recipe, json.loads(text)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """How an encoder is trained to find the z of a generator's images.
+
+    Args:
+        units: width of each of its hidden ReLU layers.
+        batch_size: generated images of a step.
+        learning_rate: Adam's, at step 0; at step t it is this / (1 + t / half_after).
+        half_after: steps after which the learning rate is half of what it was.
+        steps: of training; they may grow.
+        seed: of weights and noise.
+    """
+
+    units: tuple[int, ...] = (1024, 1024, 1024)
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    half_after: int = 2000
+    steps: int = 4000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _expect(bool(self.units) and min(self.units) > 0, "units to be positive", units=self.units)
+        for name in ("batch_size", "half_after", "steps"):
+            value = getattr(self, name)
+            _expect(value > 0, f"{name} of at least 1", **{name: value})
+        _expect(self.learning_rate > 0, "learning_rate above 0", learning_rate=self.learning_rate)
+        _expect(0 <= self.seed < 2**32, "seed in [0, 2**32)", seed=self.seed)
+
+
 def validation_rule(text: str, name: str = "validation") -> tuple[str, float]:
     """Read "last:N", "hash:SHARE" or "none" as (kind, amount); `name` is who has it."""
     kind, _, amount = text.partition(":")

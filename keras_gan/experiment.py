@@ -19,6 +19,7 @@ from keras_gan import (
     checkpoints,
     data,
     distribution,
+    encoders,
     endings,
     export,
     loop,
@@ -34,6 +35,7 @@ from keras_gan import workdir as workdirs
 from keras_gan.beside import Beside
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
+from keras_gan.inference import Inference
 from keras_gan.interfaces import UserError
 
 SCALE_IMAGES = 10000  # whose average brightness and contrast generated images get
@@ -334,7 +336,12 @@ def _train(
             samples=beside.grids.act(),
             logs=beside.summaries.directory,
             warnings=[text for _, text in beside.summaries.warnings],
-            model=_export_once(gan, exports, _card(gan, recipe, info, saved)),
+            model=_export_once(
+                gan,
+                exports,
+                _card(gan, recipe, info, saved),
+                encoders.of_run(gan, recipe, info.data_hash, workdir),
+            ),
             stopped=stopped,
             epochs=steps * recipe.images_per_step / info.counts["train"],
             trained=steps - first,
@@ -468,7 +475,8 @@ def export_run(
         card["classes"] = run["classes"]
     if measured is not None and info is not None and info.counts.get("test"):
         card["metrics"] |= measured(card["step"], run["data_hash"])
-    return export.export(gan, export_dir, version=version, card=card)
+    inference = encoders.of_run(gan, run["recipe"], run["data_hash"], pathlib.Path(workdir))
+    return export.export(gan, export_dir, version=version, card=card, inference=inference)
 
 
 def _card(
@@ -493,13 +501,15 @@ def _card(
     }
 
 
-def _export_once(gan: GAN, directory: pathlib.Path, card: dict[str, Any]) -> pathlib.Path:
+def _export_once(
+    gan: GAN, directory: pathlib.Path, card: dict[str, Any], inference: Inference | None
+) -> pathlib.Path:
     """Export, unless the newest version is of this recipe, data and step already."""
     newest = directory / str(max(cards.versions(directory), default=0))
     if (newest / cards.CARD).is_file():
         known = cards.read(newest)
         same = all(known.get(key) == card[key] for key in ("recipe", "data_hash", "step"))
-        if same and known.get("weights_sha256") == export.weights_sha256(gan):
+        if same and known.get("weights_sha256") == export.weights_sha256(gan, inference):
             cards.verify(newest)
             return newest
-    return export.export(gan, directory, card=card)
+    return export.export(gan, directory, card=card, inference=inference)

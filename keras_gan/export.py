@@ -22,6 +22,7 @@ from PIL import Image
 from keras_gan import card as cards
 from keras_gan import files, images, messages, records, servable, signatures
 from keras_gan.gan import GAN
+from keras_gan.inference import Inference
 from keras_gan.interfaces import MAX_ROWS, Stopped, UserError, class_rows
 from keras_gan.version import __version__
 
@@ -37,6 +38,7 @@ def export(
     *,
     version: int | None = None,
     card: dict[str, Any] | None = None,
+    inference: Inference | None = None,
 ) -> pathlib.Path:
     """Write the generator (its moving average, where there is one) as `directory/version`.
 
@@ -49,6 +51,7 @@ def export(
         directory: folder of all versions.
         version: a whole number above those that are there; the next one when None.
         card: what the model card shall say; see `card`.
+        inference: this generator's inference network, if it shall answer, too.
 
     Returns:
         The version's folder.
@@ -57,9 +60,9 @@ def export(
         UserError: if there is such a version, or a newer one, already.
         Stopped: if the loader does not give the live model's answers.
     """
-    endpoints = signatures.build(gan)
+    endpoints = signatures.build(gan, inference)
     archive = keras.export.ExportArchive()
-    for part in _parts(gan):
+    for part in _parts(gan, inference):
         archive.track(part)
     for name, signature in endpoints.items():
         archive.add_endpoint(name, signature.function, list(signature.inputs.values()))
@@ -69,7 +72,7 @@ def export(
         _write_warm_up(folder / cards.WARM_UP, endpoints, target.resolve().parent.name)
         images.write_png(folder / cards.GRID, _grid(gan))
         _compare(gan, endpoints, folder)
-        facts = _facts(gan, folder)
+        facts = _facts(gan, folder, inference)
         _warn_of_copies(target.parent, facts["weights_sha256"])
         cards.write(folder, {**(card or {}), **facts})
     return target
@@ -152,16 +155,17 @@ def _new_version(
         files.sync(directory)
 
 
-def _parts(gan: GAN) -> list[Any]:
+def _parts(gan: GAN, inference: Inference | None) -> list[Any]:
     """List what of a model an export holds."""
-    parts = (gan.average or gan.generator, gan.discriminator, gan.scale)
+    encoder = None if inference is None else inference.encoder
+    parts = (gan.average or gan.generator, gan.discriminator, gan.scale, encoder)
     return [part for part in parts if part is not None]
 
 
-def weights_sha256(gan: GAN) -> str:
+def weights_sha256(gan: GAN, inference: Inference | None = None) -> str:
     """Hash the weights that an export of a model holds."""
     digest = hashlib.sha256()
-    for part in _parts(gan):
+    for part in _parts(gan, inference):
         for weight in part.weights:
             digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
     return digest.hexdigest()
@@ -186,7 +190,7 @@ def _grid(gan: GAN) -> np.ndarray:
     return images.grid(gan.sample(GRID_IMAGES, seed=0, labels=zeros))
 
 
-def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
+def _facts(gan: GAN, folder: pathlib.Path, inference: Inference | None) -> dict[str, Any]:
     """Say what every card says."""
     return {
         "format": cards.FORMAT,
@@ -196,7 +200,7 @@ def _facts(gan: GAN, folder: pathlib.Path) -> dict[str, Any]:
         **({"conditions": gan.condition.width} if gan.condition else {}),
         "max_rows": MAX_ROWS,
         "weights": "live" if gan.average is None else "moving average",
-        "weights_sha256": weights_sha256(gan),
+        "weights_sha256": weights_sha256(gan, inference),
         "signatures": {
             name: [
                 ", ".join(messages.describe(key, info) for key, info in sorted(infos.items()))

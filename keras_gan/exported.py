@@ -85,6 +85,34 @@ class ExportedSampler:
         told = self._told(self._condition.labels(len(images), labels))
         return self._discriminate(images=tf.constant(images), **told)["logits"].numpy()
 
+    def infer(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Say which latent vectors, float32 [n, d], images [n, H, W, C] may have been made from.
+
+        A conditional model needs their labels.
+
+        Raises:
+            UserError: if the export has no inference network.
+        """
+        return self._answer_images("infer", "latent", images, labels)
+
+    def reconstruct(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], of what `infer` says of images."""
+        return self._answer_images("reconstruct", "images", images, labels)
+
+    def _answer_images(
+        self, signature: str, name: str, images: np.ndarray, labels: Any
+    ) -> np.ndarray:
+        if signature not in self._model.signatures:
+            raise UserError(
+                f"Expected an export with an inference network; received {self.folder} without. "
+                "Try python -m keras_gan.infer on its run, and python -m keras_gan.export_model."
+            )
+        if self._condition and labels is None:
+            raise UserError("Expected labels: this model is conditional; received none.")
+        told = self._told(self._condition.labels(len(images), labels))
+        answer = self._model.signatures[signature]
+        return answer(images=tf.constant(images), **told)[name].numpy()
+
     def _told(self, labels: np.ndarray | None) -> dict[str, tf.Tensor]:
         """Name labels as the signatures do."""
         return {} if labels is None else {self._condition.spec.name: tf.constant(labels)}

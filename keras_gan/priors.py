@@ -23,7 +23,9 @@ import tensorflow as tf
     GENERATOR_STEP_MASKS,  # D on generated images, in G's step
     OWN_MASKS,  # G, in D's step
     OWN_GENERATOR_STEP_MASKS,  # G, in its own step
-) = range(1, 8)
+    INFERENCE_NOISE,  # z that an encoder learns to find
+    ENCODER_MASKS,
+) = range(1, 10)
 
 
 MAX_REPLICAS, MAX_RETRIES = 2**16, 2**7
@@ -150,6 +152,14 @@ class Prior:
         central = tf.reshape(tf.convert_to_tensor(truncation, tf.float32), (-1, 1))
         return self.quantile(0.5 + central * (shares - 0.5))
 
+    def contain(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Bring any numbers, float32 [n, dimension], smoothly to where this prior draws from."""
+        return numbers
+
+    def nearest(self, z: tf.Tensor) -> tf.Tensor:
+        """Move vectors, float32 [n, dimension], to the nearest ones that this prior draws."""
+        return z
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"dimension": self.dimension}
@@ -172,6 +182,14 @@ class Uniform(Prior):
     def quantile(self, shares: tf.Tensor) -> tf.Tensor:
         """Stretch (0, 1) to the prior's range."""
         return (2.0 * shares - 1.0) * math.sqrt(3.0)
+
+    def contain(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Bend the numbers into the range: odd about its centre, where an encoder starts."""
+        return math.sqrt(3.0) * tf.tanh(numbers)
+
+    def nearest(self, z: tf.Tensor) -> tf.Tensor:
+        """Cut each coordinate off at the range's ends."""
+        return tf.clip_by_value(z, -math.sqrt(3.0), math.sqrt(3.0))
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -203,6 +221,14 @@ class Spherical(Prior):
     def quantile(self, shares: tf.Tensor) -> tf.Tensor:
         """Take a normal draw's direction."""
         return self._onto_sphere(tf.math.ndtri(shares))
+
+    def contain(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Take the direction."""
+        return self._onto_sphere(numbers)
+
+    def nearest(self, z: tf.Tensor) -> tf.Tensor:
+        """Take the direction."""
+        return self._onto_sphere(z)
 
     def _onto_sphere(self, z: tf.Tensor) -> tf.Tensor:
         return tf.math.l2_normalize(z, axis=1) * math.sqrt(self.dimension)

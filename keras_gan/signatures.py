@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_gan import images
 from keras_gan.gan import GAN
+from keras_gan.inference import Inference
 from keras_gan.interfaces import MAX_ROWS, image_seeds
 
 WARM_UP_ROWS = (1, 16)
@@ -26,7 +27,7 @@ class Signature(NamedTuple):
     requests: list[dict[str, np.ndarray]]
 
 
-def build(gan: GAN) -> dict[str, Signature]:
+def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
     """Make the signatures of a model, which draw from its moving average where there is one.
 
     Returns:
@@ -37,6 +38,8 @@ def build(gan: GAN) -> dict[str, Signature]:
         `sample_png`: seed -> png_bytes, strings [N]; `_bytes` has REST answer in base64.
         `noise`: seed and truncation -> the latent vectors of these images.
         `discriminate`: images -> logits and probability, float32 [N], that they are real.
+        With an inference network also `infer`: images -> latent, what they may have been made from;
+        and `reconstruct`: images -> the images that the generator makes of that.
         All but `noise` also take what a conditional model is told: label, int64 [N] in [0, K), of a
         model of classes; condition, float32 [N, c], of one of vectors.
     """
@@ -71,11 +74,17 @@ def build(gan: GAN) -> dict[str, Signature]:
         return {"png_bytes": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)}
 
     def discriminate(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        in_range = tf.reduce_all((images >= 0) & (images <= 1))
-        sentence = "Expected images in [0, 1]; received a range of"
-        with _expecting(_expect(in_range, sentence, _range(images)), *told(labels)):
+        with _expecting(_pixels(images), *told(labels)):
             logits = tf.cast(gan.logits(images, *labels), tf.float32)
             return {"logits": logits, "probability": tf.sigmoid(logits)}
+
+    def infer(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        assert inference is not None
+        with _expecting(_pixels(images), *told(labels)):
+            return {"latent": inference(images, *labels)}
+
+    def reconstruct(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return generate(infer(images, *labels)["latent"], *labels)
 
     latent = tf.TensorSpec((None, gan.prior.dimension), tf.float32, name="latent")
     seed = tf.TensorSpec((None,), tf.int64, name="seed")
@@ -117,6 +126,9 @@ def build(gan: GAN) -> dict[str, Signature]:
             requests([{"images": each} for each in drawn], labels),
         ),
     }
+    if inference is not None:
+        for name, function in (("infer", infer), ("reconstruct", reconstruct)):
+            found[name] = found["discriminate"]._replace(function=function)
     return {name: _expecting_rows(each) for name, each in found.items()}
 
 
@@ -154,6 +166,11 @@ def _expect_labels(gan: GAN, labels: tf.Tensor) -> tf.Operation:
     known = tf.reduce_all((labels >= 0) & (labels < gan.num_classes))
     sentence = f"Expected label in [0, {gan.num_classes}); received a range of"
     return _expect(known, sentence, _range(labels))
+
+
+def _pixels(images: tf.Tensor) -> tf.Operation:
+    in_range = tf.reduce_all((images >= 0) & (images <= 1))
+    return _expect(in_range, "Expected images in [0, 1]; received a range of", _range(images))
 
 
 def _finite(tensor: tf.Tensor, name: str) -> tf.Operation:

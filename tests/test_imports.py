@@ -17,6 +17,8 @@ CLIS = {
     "verify_model",
     "runs",
     "report",
+    "infer",
+    "reconstruct",
 }
 LAYERS = [
     {"version", "interfaces", "files", "cli", "published"},
@@ -29,6 +31,7 @@ LAYERS = [
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
     {"gan"},
+    {"inference"},
     {
         "data",
         "metrics",
@@ -44,6 +47,7 @@ LAYERS = [
     {"plots", "probe"},
     {"pictures"},
     {"loop", "beside", "endings"},
+    {"encoders"},
     {"experiment"},
     {"evaluation", "class_evaluation"},
     CLIS,

@@ -1,0 +1,89 @@
+"""Train a network that says which z a run's generator made an image from.
+
+    python -m keras_gan.infer --workdir=runs/mnist
+    python -m keras_gan.infer --workdir=runs/mnist --steps=8000 --set units=512,512
+
+The generator stays as it is. The same command goes on where it was stopped, and so do more --steps.
+At the end it prints how much of z comes back from samples that the network was not trained on, and
+writes it to recovery.json. Next: python -m keras_gan.reconstruct, and keras_gan.export_model.
+"""
+
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from keras_gan import cli, config, files, overrides
+from keras_gan.interfaces import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("workdir", None, "A training run's work directory.", flag_values=FLAGS)
+flags.DEFINE_string("checkpoint", "newest", cli.CHECKPOINT_HELP, flag_values=FLAGS)
+flags.DEFINE_string(
+    "out_workdir",
+    None,
+    "Where the network is kept (default: inference/ in the work directory, where exports find it).",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "steps", config.Encoder.steps, "Steps to reach.", lower_bound=1, flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "seed",
+    0,
+    "Of weights and noise, and of the held-out samples.",
+    lower_bound=0,
+    upper_bound=2**32 - 1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "set",
+    [],
+    "key=value, any number of times: units, batch_size, learning_rate, half_after.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("n", 10000, "Held-out samples.", lower_bound=2, flag_values=FLAGS)
+
+
+def main(values: flags.FlagValues) -> None:
+    """Run the command with its parsed flags."""
+    if not values.workdir:
+        raise UserError("Expected --workdir; received none. Try --workdir=runs/mnist.")
+    asked = config.Encoder(steps=values.steps, seed=values.seed)
+    options = overrides.override(asked, *values.set)
+    cli.expect_writable(values.out_workdir or values.workdir)
+    cli.import_tensorflow()
+    import numpy as np
+
+    from keras_gan import encoders, experiment
+    from keras_gan.metrics import recovery
+
+    gan, run = experiment.load_run(values.workdir, values.checkpoint)
+    folder = pathlib.Path(values.out_workdir or pathlib.Path(values.workdir) / encoders.FOLDER)
+    inference = encoders.train(gan, run["recipe"], run["data_hash"], options, folder)
+    labels = gan.condition.labels(values.n)
+    z = gan.noise(values.n, seed=values.seed)
+    found = inference.infer(gan.sample(values.n, seed=values.seed, labels=labels), labels)
+    row = recovery.recovery(z, found)
+    distance = np.abs(np.asarray(gan.prior.nearest(found)) - found).max(axis=1)
+    inside = float((distance < 1e-4).mean())
+    print(  # noqa: T201
+        f"Held out: {values.n} samples, seed {values.seed}. R^2 of z: {row.mean:.3f} (mean of "
+        f"{z.shape[1]} dimensions), {row.lowest:.3f} (lowest), {row.highest:.3f} (highest).\n"
+        f"          {inside:.1%} of the predictions lie in the prior's range."
+    )
+    numbers = {"step": options.steps, "n": values.n, "seed": values.seed, "inside": inside}
+    with files.replacing(folder / "recovery.json") as temporary:
+        text = json.dumps(numbers | {"r2": row._asdict()}, indent=2, sort_keys=True)
+        temporary.write_text(text + "\n")
+    print(f"Network:  {folder}    Next: python -m keras_gan.reconstruct --workdir={values.workdir}")  # noqa: T201
+
+
+def run() -> int:
+    """Run the command line."""
+    return cli.run(main, FLAGS, __doc__ or "")
+
+
+if __name__ == "__main__":
+    sys.exit(run())

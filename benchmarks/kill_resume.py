@@ -20,7 +20,7 @@ import time
 
 from absl import flags
 
-from keras_gan import cli
+from keras_gan import cli, history
 from keras_gan.interfaces import UserError
 
 FLAGS = flags.FlagValues()
@@ -96,16 +96,8 @@ class Run:
 
     def logged_step(self) -> int:
         """Return the last step whose losses were logged."""
-        import tensorflow as tf
-
-        step = 0
-        for file in (self.workdir / "logs").glob("events.*"):
-            try:
-                for event in tf.compat.v1.train.summary_iterator(str(file)):
-                    step = max(step, event.step)
-            except tf.errors.DataLossError:  # cut off by the kill
-                continue
-        return step
+        losses = history.read(self.workdir / "tensorboard").scalars.get("d_loss")
+        return 0 if losses is None else int(losses.steps[-1])
 
 
 def kill(run: Run, process: subprocess.Popen, chance: random.Random) -> str:

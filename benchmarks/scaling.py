@@ -43,17 +43,9 @@ def start(command: list[str], cores: set[int], task: str = "") -> subprocess.Pop
 
 def rates(logs: pathlib.Path) -> list[float]:
     """Read steps per second of each interval but the first."""
-    import tensorflow as tf
+    from keras_gan import history
 
-    found: list[tuple[int, float]] = []
-    for file in logs.glob("events.*"):
-        for event in tf.compat.v1.train.summary_iterator(str(file)):
-            found += [
-                (event.step, float(tf.make_ndarray(value.tensor)))
-                for value in event.summary.value
-                if value.tag == "steps_per_second"
-            ]
-    return [rate for _, rate in sorted(found)[1:]]
+    return list(history.read(logs).scalars["speed/steps_per_second"].values[1:])
 
 
 def main(values: flags.FlagValues) -> None:
@@ -110,7 +102,7 @@ def main(values: flags.FlagValues) -> None:
                 _, errors = process.communicate()
                 if process.returncode:
                     raise UserError(f"Expected {variant} to train; received: {errors[-500:]}")
-            found = rates(pathlib.Path(folder) / names[variant] / "logs")
+            found = rates(pathlib.Path(folder) / names[variant] / "tensorboard")
             spread = f"{min(found):.1f} to {max(found):.1f}"
             print(f"{variant:<26}{statistics.median(found):>16.1f}   {spread}", flush=True)
 

@@ -68,9 +68,9 @@ class Beside:
         self.waiting = data.Waiting()
         total = recipe.total_steps(info.counts["train"])
         limit = NEIGHBOUR_BYTES // (4 * int(np.prod(info.image_shape)))
-        train = gan.as_drawn(data.load_split(examples, "train", limit))
+        train = gan.as_drawn(data.load_split(examples, "train", max(monitors.IMAGES, limit)))
         # What samples are compared with: images that were not learnt from, if there are any.
-        split = "validation" if info.counts.get("validation", 0) >= 2 else "train"
+        self.watched = split = "validation" if info.counts.get("validation", 0) >= 2 else "train"
         held_out = train[: monitors.IMAGES]
         if split == "validation":
             held_out = gan.as_drawn(data.load_split(examples, split, monitors.IMAGES))
@@ -97,8 +97,8 @@ class Beside:
             info.counts["train"] // recipe.images_per_step,
         )
 
-        def labels(of: str) -> np.ndarray | None:
-            return data.load_labels(examples, of, monitors.IMAGES) if gan.condition else None
+        def labels(of: str, count: int = monitors.IMAGES) -> np.ndarray | None:
+            return data.load_labels(examples, of, count) if gan.condition else None
 
         self._probe = probe.Probe(
             train[: monitors.IMAGES],
@@ -117,6 +117,7 @@ class Beside:
                     train,
                     self.summaries,
                     every=recipe.sample_every,
+                    labels=labels("train", len(train)),
                     spherical=recipe.prior != "uniform",
                 ),
                 self._probe,
@@ -152,10 +153,11 @@ class Beside:
         play = tf.function(lambda z: self._gan.logits(self._gan(z, labels), labels))
         self.summaries.graph(play.get_concrete_function(tf.TensorSpec(shape)))
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, log: bool = True) -> None:
         """Say what is wrong, in the log and to TensorBoard."""
         step = callbacks.current_step(self._gan)
-        self._room.attempt("Summaries", functools.partial(self.summaries.warn, step, text))
+        write = functools.partial(self.summaries.warn, step, text, log=log)
+        self._room.attempt("Summaries", write)
 
     def restore(self) -> checkpoints.Checkpoint | None:
         """Go back to the last good checkpoint, on every worker."""
@@ -193,7 +195,8 @@ class Beside:
             raise
         finally:
             self._progress.close()
-            self._trace.close()
+            if self._trace in self.hooks:
+                self._trace.close()
 
     def _save_if_good(self) -> str:
         if self.alarm.suspicious:

@@ -111,17 +111,19 @@ class Curves(keras.callbacks.Callback):
         self._summaries, self._waiting = summaries, waiting
         self._start = (0, 0.0, 0.0)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Remember when the interval began."""
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Remember when the first interval began."""
         self._start = (current_step(self.model), time.monotonic(), self._waiting.seconds)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write the interval's means."""
-        step, seconds = current_step(self.model), time.monotonic() - self._start[1]
+        """Write the interval's means; its time is all that passed since the last point."""
+        now = (current_step(self.model), time.monotonic(), self._waiting.seconds)
+        steps, seconds, waited = (b - a for a, b in zip(self._start, now, strict=True))
+        self._start, step = now, now[0]
         found = {NAMES[name]: value for name, value in (logs or {}).items() if name in NAMES}
-        found["speed/steps_per_second"] = (step - self._start[0]) / seconds
-        waited = self._waiting.seconds - self._start[2]
-        found["speed/waiting_for_input"] = min(1.0, waited / seconds)
+        found["speed/steps_per_second"] = steps / seconds
+        if self._waiting.measures:
+            found["speed/waiting_for_input"] = min(1.0, waited / seconds)
         found |= {f"speed/{name}": value for name, value in peak_memory().items()}
         for letter, optimizer in zip(
             "dg", (self.model.d_optimizer, self.model.g_optimizer), strict=True

@@ -86,9 +86,12 @@ def run(
         if not pass_on:
             expect_flags(extra)
         _log_plainly(values.verbosity)
-        for name in values:
-            if str(values[name].value).startswith("~/"):  # shells leave it alone behind --flag=
-                values[name].value = str(pathlib.Path(values[name].value).expanduser())
+        for name in values:  # shells leave ~ alone behind --flag=
+            value = values[name].value
+            if isinstance(value, list):
+                values[name].value = [_at_home(one) for one in value]
+            elif isinstance(value, str):
+                values[name].value = _at_home(value)
         main(values, *([extra] if pass_on else []))
     except (flags.Error, UserError) as error:
         return _fail(str(error))
@@ -120,6 +123,11 @@ def given(values: flags.FlagValues) -> list[str]:
     """Write the flags that a command was given as its arguments, in the order of `--help`."""
     present = [values[name] for name in values if values[name].present]
     return [argument for flag in present for argument in flag.serialize().split("\n")]
+
+
+def _at_home(value: str) -> str:
+    """Write out a path in the user's home folder."""
+    return str(pathlib.Path(value).expanduser()) if value.startswith("~/") else value
 
 
 def expect_flags(arguments: Sequence[str]) -> None:

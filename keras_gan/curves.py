@@ -59,7 +59,7 @@ PLANS = (
     Plan(
         "Share that D gets right",
         (
-            ("accuracy/real", "held-out images", 0),
+            ("accuracy/real", "real images", 0),
             ("accuracy/generated", "samples", 1),
         ),
         0.5,
@@ -122,6 +122,7 @@ COMPARED = (
     ("D(G(z))", "D(G(z)), of generated ones"),
     ("held_out/d_loss", "Loss of D on held-out images"),
     ("parzen/validation", "Parzen log-likelihood while training, nats"),
+    ("parzen/train", "Parzen log-likelihood of training images, nats"),
     ("diversity/clusters", "Variety: clusters reached"),
     ("gradients/generator", "Gradient norm of the generator"),
 )

@@ -5,6 +5,7 @@
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -143,11 +144,18 @@ class Diagnosis(keras.callbacks.Callback):
         self._largest: dict[str, float] = {}
         self._looks = dict.fromkeys(SIGNS, 0)  # in a row: bad ones, or good ones below 0
         self._warned: set[str] = set()
+        self._step = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Look for every sign whose numbers are new; the other hooks have written them."""
         step = current_step(self.model)
-        now = {tag: value for tag, (_, value) in self._summaries.latest.items()}
+        if step < self._step:  # it was rolled back: what was seen since is of other weights
+            self._largest.clear()
+            self._looks = dict.fromkeys(SIGNS, 0)
+        self._step = step
+        # What is not finite is told elsewhere.
+        latest = self._summaries.latest.items()
+        now = {tag: value for tag, (_, value) in latest if math.isfinite(value)}
         fresh = {tag for tag, (at, _) in self._summaries.latest.items() if at == step}
         for tag, value in now.items():
             self._largest[tag] = max(value, self._largest.get(tag, value))

@@ -22,6 +22,7 @@ from keras_gan import (
     encoders,
     endings,
     export,
+    guards,
     loop,
     monitors,
     networks,
@@ -57,7 +58,8 @@ class Result:
         seconds: that training took, with all that is written beside.
         means: of the last interval's losses, D(x) and D(G(z)), as training calls them; none if
             nothing was trained.
-        parzen: the newest Parzen estimate on held-out images, in nats; None if there is none.
+        parzen: the newest Parzen estimate while training, in nats; None if there is none.
+        watched: the split that it is of: "validation", or "train" where there are no such images.
         warnings: what was seen to go wrong.
     """
 
@@ -72,6 +74,7 @@ class Result:
     seconds: float = 0.0
     means: dict[str, float] = dataclasses.field(default_factory=dict)
     parzen: float | None = None
+    watched: str = "validation"
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -286,7 +289,7 @@ def _train(
         if restored:
             beside.alarm.state = restored.card().get("alarm", {})
         else:
-            beside.begin(workdir.name)
+            beside.begin(str(workdir))
 
         def feed(step: int) -> Any:
             return strategy.distribute_datasets_from_function(
@@ -322,6 +325,9 @@ def _train(
                     beside.finish()
                 else:
                     logging.info("%s is finished at step %s; --steps gives more", workdir, first)
+        except guards.Diverged as diverged:
+            beside.warn(str(diverged), log=False)  # it is said as the error that it is
+            raise
         except monitors.Collapsed as collapsed:
             stopped = str(collapsed)
             ended_by(collapsed)
@@ -348,6 +354,7 @@ def _train(
             seconds=seconds,
             means=means,
             parzen=saved.newest_metric(),
+            watched=beside.watched,
         )
 
 

@@ -153,6 +153,11 @@ class WhileThereIsRoom(keras.callbacks.Callback):
         for hook in self._hooks:
             hook.set_model(model)
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Tell every hook."""
+        for hook in self._hooks:
+            hook.on_train_begin(logs)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Tell every hook."""
         for hook in self._hooks:

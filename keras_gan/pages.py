@@ -5,6 +5,7 @@ import datetime
 import io
 import os
 import pathlib
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ NAME = "report.html"
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 FRAME_BYTES = 4_400_000  # of all frames; a third more in the page
 MOMENTS = 120  # that a slider has at most
+WIDEST = 4000  # pixels of a picture's side; WebP ends at 16,383
 PICTURES = {
     "fresh_samples": "Fresh samples",
     "real_beside_generated": "Real beside generated",
@@ -58,10 +60,10 @@ def write_report(
 
 
 def refresh(workdir: str | os.PathLike[str]) -> pathlib.Path | None:
-    """Write a run's own report; a disk that does not take it is a warning, no failure."""
+    """Write a run's own report; whatever goes wrong is a warning, and no failure of the run."""
     try:
         return write_report([workdir])
-    except OSError as error:
+    except Exception as error:
         logging.warning("No report was written: %s", error)
         return None
 
@@ -77,6 +79,7 @@ def _page(run: facts.Run) -> str:
         "run.html",
         run=run,
         name=run.workdir.resolve().name,
+        quoted=shlex.quote(str(run.workdir)),
         base=base,
         changed=changed,
         ended=word,
@@ -206,7 +209,9 @@ def _webp(content: bytes) -> bytes:
 
     file = io.BytesIO()
     with Image.open(io.BytesIO(content)) as picture:
-        picture.convert("RGB").save(file, "WEBP", quality=82, method=4)
+        drawn = picture.convert("RGB")
+        drawn.thumbnail((WIDEST, WIDEST))
+        drawn.save(file, "WEBP", quality=82, method=4)
     return file.getvalue()
 
 

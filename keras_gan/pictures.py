@@ -20,25 +20,34 @@ class Pictures(Monitor):
         train: training images, float32 [n, H, W, C] in [0, 1], among which neighbours are sought.
         summaries: where the pictures go.
         every: steps between two of each.
+        labels: of the images, for a conditional GAN: int [n].
         spherical: whether strips go along arcs, as suits a Gaussian prior.
     """
 
     def __init__(
-        self, train: np.ndarray, summaries: Summaries, *, every: int, spherical: bool = False
+        self,
+        train: np.ndarray,
+        summaries: Summaries,
+        *,
+        every: int,
+        labels: np.ndarray | None = None,
+        spherical: bool = False,
     ):
         super().__init__(summaries, every=every)
-        self._train, self._spherical = train, spherical
+        self._train, self._labels, self._spherical = train, labels, spherical
 
     def act(self) -> None:
         """Draw now."""
         gan, step = self.model, current_step(self.model)
         seed = step % 2**32
         fresh = sample_grid(gan, GRID, seed=seed)
-        real = images.grid(self._train[np.arange(step, step + GRID) % len(self._train)])
+        shown = np.arange(step, step + GRID) % len(self._train)
+        told = None if self._labels is None else self._labels[shown]  # what the real ones show
+        made = gan.sample(GRID, seed=(seed + 2**31) % 2**32, labels=told)
         drawn = {
             "fresh_samples": (fresh, "Samples of other noise each time."),
             "real_beside_generated": (
-                plots.beside(real, images.grid(gan.sample(GRID, seed=seed))),
+                plots.beside(images.grid(self._train[shown]), images.grid(made)),
                 "Left: training images; right: samples.",
             ),
             "nearest_training_images": (

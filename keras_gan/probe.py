@@ -87,18 +87,20 @@ def gradient_norms(
     Returns:
         `discriminator` and `generator`.
     """
+    # Where layers compute in float16, small gradients would be 0 without a factor.
+    scales = [float(o.scale_loss(tf.constant(1.0))) for o in (gan.d_optimizer, gan.g_optimizer)]
     with tf.GradientTape(persistent=True) as tape:
         real = gan.logits(images, labels)
         fake = gan.logits_of_samples(len(images), seed=seed, labels=labels)
-        of_discriminator = tf.reduce_mean(gan.loss_pair.discriminator(real, fake))
-        of_generator = tf.reduce_mean(gan.loss_pair.generator(fake))
+        of_discriminator = scales[0] * tf.reduce_mean(gan.loss_pair.discriminator(real, fake))
+        of_generator = scales[1] * tf.reduce_mean(gan.loss_pair.generator(fake))
     found = {}
-    for name, loss, network in (
-        ("discriminator", of_discriminator, gan.discriminator),
-        ("generator", of_generator, gan.generator),
+    for name, scale, loss, network in (
+        ("discriminator", scales[0], of_discriminator, gan.discriminator),
+        ("generator", scales[1], of_generator, gan.generator),
     ):
         gradients = tape.gradient(loss, network.trainable_variables)
-        found[name] = float(tf.linalg.global_norm(gradients))
+        found[name] = float(tf.linalg.global_norm(gradients)) / scale
     return found
 
 

@@ -43,10 +43,16 @@ class Trace(keras.callbacks.Callback):
         self._batch = -1
 
     def close(self) -> None:
-        """Write the trace, of fewer steps if the run ends."""
+        """Write the trace, of fewer steps if the run ends; what goes wrong fails no run."""
+        if self._left == STEPS and not self._running:
+            logging.warning("No step was traced: the run has one interval. Try a smaller log_every")
         if self._running:
             self._running = False
-            tf.profiler.experimental.stop()
+            try:
+                tf.profiler.experimental.stop()
+            except (OSError, tf.errors.OpError) as error:
+                logging.warning("No trace was written: %s", error)
+                return
             logging.info(
                 "Traced %d steps for TensorBoard's Profile page, which needs "
                 "`pip install tensorboard-plugin-profile`",

@@ -32,6 +32,8 @@ def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
     if not values.workdir:
         raise UserError("Expected --workdir; received none. Try --workdir=runs/mnist.")
+    if values.out and not values.out.endswith(".html"):
+        raise UserError(f"Expected --out to end in .html; received {values.out}.")
     if values.out:
         cli.expect_writable(pathlib.Path(values.out).parent)
     from keras_gan import pages

@@ -1,8 +1,10 @@
 """What a run writes for TensorBoard: one event file of a process, shared by all that look."""
 
+import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,40 +32,46 @@ class Summaries:
         self.warnings: list[tuple[int, str]] = []
         self._file: tf.summary.SummaryWriter | None = None
 
-    @property
-    def _writer(self) -> tf.summary.SummaryWriter:
+    @contextlib.contextmanager
+    def _at(self, step: int) -> Iterator[None]:
+        """Write in this context about a step; after an error, what follows goes to a new file."""
         if self._file is None:
             self._file = tf.summary.create_file_writer(str(self.directory))
-        return self._file
+        try:
+            with self._file.as_default(step=step):
+                yield
+            self._file.flush()
+        except BaseException:
+            # What was cut off, as on a full disk, would end the file for every reader.
+            with contextlib.suppress(Exception):
+                self.close()
+            raise
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Write numbers by name."""
-        with self._writer.as_default(step=step):
+        with self._at(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
                 self.latest[name] = (step, float(value))
-        self._writer.flush()
 
     def image(self, step: int, name: str, image: np.ndarray, description: str = "") -> None:
         """Write one image, uint8 [H, W, C], and what it shows."""
-        with self._writer.as_default(step=step):
+        with self._at(step):
             tf.summary.image(name, image[None], description=description)
-        self._writer.flush()
 
     def histograms(self, step: int, values: dict[str, np.ndarray]) -> None:
         """Write what distributions numbers have, float [n] each, by name."""
-        with self._writer.as_default(step=step):
+        with self._at(step):
             for name, numbers in values.items():
                 tf.summary.histogram(name, numbers)
-        self._writer.flush()
 
-    def warn(self, step: int, text: str) -> None:
-        """Say what is wrong, in words, here and in the log."""
-        logging.warning(text)
+    def warn(self, step: int, text: str, *, log: bool = True) -> None:
+        """Say what is wrong, in words, here and (unless it is said there already) in the log."""
+        if log:
+            logging.warning(text)
         self.warnings.append((step, text))
-        with self._writer.as_default(step=step):
+        with self._at(step):
             tf.summary.text("warnings", text)
-        self._writer.flush()
 
     def settings(self, recipe: Recipe, name: str) -> None:
         """Write a recipe's values, by which TensorBoard compares runs (its HParams page).
@@ -76,22 +84,20 @@ class Summaries:
             key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
             for key, value in overrides.flat(recipe).items()
         }
-        with self._writer.as_default(step=0):
+        with self._at(0):
             hparams.hparams_config(
                 hparams=[hparams.HParam(key) for key in plain],
                 metrics=[hparams.Metric(tag) for tag in JUDGED_BY],
             )
             hparams.hparams(plain, trial_id=name)
-        self._writer.flush()
 
     def graph(self, function: Any) -> None:
         """Write the graph of a `tf.function` that has been traced with one signature."""
-        with self._writer.as_default(step=0):
+        with self._at(0):
             tf.summary.graph(function.graph)
-        self._writer.flush()
 
     def close(self) -> None:
         """Close the file; what is written later goes into another one."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()

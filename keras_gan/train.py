@@ -202,15 +202,17 @@ def print_summary(result: "Result", recipe: Recipe, report: pathlib.Path | None)
         means = ", ".join(f"{title} {result.means[name]:.3f}" for name, title in names.items())
         print(f"Losses:  {means} (means of the last interval)")  # noqa: T201
     if result.parzen is not None:
-        print(f"Parzen:  {result.parzen:.1f} nats on held-out images, while training")  # noqa: T201
+        images_of = {"validation": "held-out images", "train": "training images"}[result.watched]
+        print(f"Parzen:  {result.parzen:.1f} nats on {images_of}, while training")  # noqa: T201
     for text in result.warnings:
         print(textwrap.fill(text, 100, initial_indent="Warning: ", subsequent_indent=" " * 9))  # noqa: T201
     version = pathlib.Path(result.model)
     if report:
         print(f"Report:  {report}")  # noqa: T201
     print(f"Samples: {result.samples}")  # noqa: T201
-    print(f"Logs:    {result.logs}    (tensorboard --logdir={result.logs})")  # noqa: T201
-    print(f"Model:   {version}    Next: python -m keras_gan.sample --model={version.parent}")  # noqa: T201
+    logs, model = (shlex.quote(str(path)) for path in (result.logs, version.parent))
+    print(f"Logs:    {result.logs}    (tensorboard --logdir={logs})")  # noqa: T201
+    print(f"Model:   {version}    Next: python -m keras_gan.sample --model={model}")  # noqa: T201
 
 
 def main(values: flags.FlagValues) -> None:

@@ -145,7 +145,7 @@ class Counter:
         self.step = tf.Variable(0)
 
 
-def told(tag, values, **others):
+def told(tag, values, steps=None, **others):
     """Show a diagnosis one value after another; return the steps at which it warned."""
     summaries = Silent("nowhere")
     hook = diagnosis.Diagnosis(summaries, RECIPE, 10**6)
@@ -157,7 +157,7 @@ def told(tag, values, **others):
         priors.Normal(2),
     )
     hook.set_model(gan)
-    for step, value in enumerate(values, 1):
+    for step, value in zip(steps or range(1, len(values) + 1), values, strict=True):
         gan.step.assign(step)
         summaries.scalars(step, {tag: value, **others})
         hook.on_epoch_end(step)
@@ -172,6 +172,16 @@ def test_a_sign_is_believed_when_it_stays_and_told_again_when_it_comes_back():
     assert told(tag, [good, bad, bad, bad, bad, bad], **others) == [4]
     assert told(tag, [bad] * 3 + [good] * 2 + [bad] * 4, **others) == [3]
     assert told(tag, [bad] * 3 + [good] * 3 + [bad] * 4, **others) == [3, 9]
+
+
+def test_what_is_not_finite_and_what_was_rolled_back_is_not_counted():
+    nan, inf = float("nan"), float("inf")
+    assert told("gradients/generator", [1.0, nan, nan, nan, inf, 0.5, 0.5, 0.5]) == []
+    assert told("gradients/generator", [1.0, 1e-4, 1e-4, 1e-4]) == [4]
+    tag = "speed/waiting_for_input"
+    others = {"speed/steps_per_second": 3.0}
+    assert told(tag, [0.9] * 4, steps=[1, 2, 1, 2], **others) == []
+    assert told(tag, [0.9] * 5, steps=[1, 2, 1, 2, 3], **others) == [3]
 
 
 def test_old_numbers_are_not_looked_at_again():

@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -88,6 +89,26 @@ def test_gradient_norms_are_those_of_differences(loss):
                 weight.assign(kept)
                 squares += ((moved[0] - moved[1]) / 2e-2) ** 2
         assert found[name] == pytest.approx(math.sqrt(squares), rel=2e-2)
+
+
+def test_small_gradients_are_seen_in_float16():
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+    try:
+        half = toy_gan("minimax")
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    whole = toy_gan("minimax")
+    bias = whole.discriminator.weights[-1]
+    for gan in (half, whole):  # so sure that log(1 - D) is nearly flat
+        gan.discriminator.set_weights(whole.discriminator.get_weights())
+        gan.generator.set_weights(whole.generator.get_weights())
+        gan.discriminator.weights[-1].assign(np.full(bias.shape, -18.0))
+    assert isinstance(half.g_optimizer, keras.optimizers.LossScaleOptimizer)
+    images = pictures(6, 1)
+    expected = probe.gradient_norms(whole, images, seed=3)["generator"]
+    assert 0 < expected < 6e-8  # nothing in float16
+    found = probe.gradient_norms(half, images, seed=3)["generator"]
+    assert found == pytest.approx(expected, rel=0.05)
 
 
 def test_looking_moves_nothing(tmp_path):

@@ -282,7 +282,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
         (["--workdir={empty}"], "Expected a work directory of keras_gan.train"),
         (["--workdir={run}", "--workdir={run}/../mine"], "Expected each work directory once"),
         (["--workdir={run}", "--out={run}/run.json/x.html"], "Expected a folder that can be"),
-        (["--workdir={run}", "--out={empty}"], "Is a directory"),
+        (["--workdir={run}", "--out={empty}"], "Expected --out to end in .html"),
     ],
 )
 def test_mistakes_are_one_sentence(run, tmp_path, capsys, monkeypatch, arguments, message):

@@ -47,8 +47,9 @@ def test_a_file_gets_plain_lines_and_a_summary(examples, tmp_path):
     for text in (out, err):
         assert not [sign for sign in text if not sign.isprintable() and sign != "\n"]
     assert err.splitlines()[0] == "Training on one CPU"
-    steps, spent, losses, parzen, samples, logs, model = out.splitlines()
+    steps, spent, losses, parzen, report, samples, logs, model = out.splitlines()
     assert steps == "Steps:   12, 0.4 epochs"
+    assert re.fullmatch(r"Report:  .+report\.html", report)
     assert re.fullmatch(r"Time:    00:\d\d for 12 steps here, [\d,]+ images/s", spent)
     number = r"-?\d+\.\d{3}"
     assert re.fullmatch(
@@ -64,7 +65,7 @@ def test_a_file_gets_plain_lines_and_a_summary(examples, tmp_path):
     code, out, err = run_into_files(tmp_path, *arguments(tmp_path, examples, "--steps=12"))
     assert code == 0, err
     titles = [line.partition(":")[0] for line in out.splitlines()]
-    assert titles == ["Steps", "Parzen", "Samples", "Logs", "Model"]
+    assert titles == ["Steps", "Parzen", "Report", "Samples", "Logs", "Model"]
     quiet = arguments(tmp_path, examples, "--steps=14", "--verbosity=-1")
     code, out, err = run_into_files(tmp_path, *quiet)
     assert (code, out) == (0, ""), err

@@ -30,7 +30,9 @@ def trained(tmp_path_factory, mnist_examples):
 def test_train_ends_with_a_summary(trained):
     folder, _, done = trained
     *numbers, samples, logs, model = done.stdout.strip().splitlines()
-    assert [line.split()[0] for line in numbers] == ["Steps:", "Time:", "Losses:", "Parzen:"]
+    titles = [line.split()[0] for line in numbers]
+    assert titles == ["Steps:", "Time:", "Losses:", "Parzen:", "Report:"]
+    assert (folder / "runs/mnist/report.html").is_file()
     assert numbers[0] == "Steps:   30, 0.1 epochs"
     assert samples == "Samples: runs/mnist/samples/step-0000030.png"
     assert (folder / "runs/mnist/samples/step-0000030.png").is_file()

@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import flags
 
-from keras_gan import cli, files, recipes
+from keras_gan import building, cli, files, recipes
 from keras_gan.config import Optimizer, Recipe
 from keras_gan.interfaces import UserError
 
@@ -114,11 +114,11 @@ def build(variant: Variant, examples: str, steps: int) -> tuple[Any, Any]:
     """Build a variant's model, and a variable that sums the norms of G's gradients."""
     import tensorflow as tf
 
-    from keras_gan import experiment, priors, records
+    from keras_gan import priors, records
 
     info = records.DatasetInfo.read(examples)
     recipe = dataclasses.replace(variant.recipe, steps=steps)
-    gan = experiment.build(
+    gan = building.build(
         recipe,
         info.image_shape,
         train_images=info.counts["train"],

@@ -12,7 +12,7 @@ import time
 
 from absl import flags
 
-from keras_gan import cli, recipes
+from keras_gan import building, cli, recipes
 from keras_gan.config import Recipe
 
 FLAGS = flags.FlagValues()
@@ -27,10 +27,8 @@ def measure(recipe: Recipe, steps: int, repeats: int) -> list[float]:
     import numpy as np
     import tensorflow as tf
 
-    from keras_gan import experiment
-
     shape = SHAPES[recipe.dataset]
-    gan = experiment.build(recipe, shape, train_images=50000)
+    gan = building.build(recipe, shape, train_images=50000)
     gan.steps_per_execution = 20
     pixels = np.random.default_rng(0).random((recipe.images_per_step, *shape), np.float32)
     data = tf.data.Dataset.from_tensors(pixels).repeat().prefetch(8)

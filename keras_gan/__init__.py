@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from keras_gan.version import __version__
 
 if TYPE_CHECKING:
+    from keras_gan.building import build
     from keras_gan.config import Recipe
     from keras_gan.data import train_dataset
-    from keras_gan.experiment import build
     from keras_gan.exported import load_sampler
     from keras_gan.gan import GAN
     from keras_gan.inference import Inference
@@ -41,7 +41,7 @@ _MODULE_OF = {
     "Recipe": "config",
     "Spherical": "priors",
     "Uniform": "priors",
-    "build": "experiment",
+    "build": "building",
     "load_sampler": "exported",
     "train_dataset": "data",
 }

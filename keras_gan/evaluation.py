@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from keras_gan import data, experiment, exported, files, records
+from keras_gan import data, exported, files, records, trained
 from keras_gan.gan import GAN
 from keras_gan.interfaces import LatentSampler, Sampler, UserError
 from keras_gan.metrics import kmeans, parzen
@@ -59,7 +59,7 @@ def load_subject(
         prior = found.card.get("recipe", {}).get("prior", "")
         folder = pathlib.Path(examples or records.find(examples_root, trained_on))
     else:
-        gan, run = experiment.load_run(str(workdir), checkpoint)
+        gan, run = trained.load_run(str(workdir), checkpoint)
         sampler, trained_on, prior = gan, run["data_hash"], run["recipe"].prior
         folder = pathlib.Path(examples or run["examples"])
     info = records.DatasetInfo.read(folder)

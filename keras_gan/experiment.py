@@ -2,41 +2,35 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from keras_gan import (
+    building,
     callbacks,
     checkpoints,
     data,
     distribution,
     encoders,
     endings,
-    export,
     guards,
     loop,
     monitors,
     networks,
-    optimizers,
-    priors,
     records,
-    scales,
+    trained,
 )
-from keras_gan import card as cards
 from keras_gan import workdir as workdirs
 from keras_gan.beside import Beside
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
-from keras_gan.inference import Inference
 from keras_gan.interfaces import UserError
 
 SCALE_IMAGES = 10000  # whose average brightness and contrast generated images get
@@ -76,74 +70,6 @@ class Result:
     parzen: float | None = None
     watched: str = "validation"
     warnings: list[str] = dataclasses.field(default_factory=list)
-
-
-def build(
-    recipe: Recipe,
-    image_shape: tuple[int, int, int],
-    *,
-    train_images: int,
-    pixel_mean: np.ndarray | None = None,
-    classes: int = 0,
-) -> GAN:
-    """Make the compiled model that a recipe describes.
-
-    Args:
-        recipe: the experiment.
-        image_shape: (H, W, C) of the data.
-        train_images: images in the training split; schedules are counted in epochs or steps.
-        pixel_mean: the training images' mean, [H, W, C] in [0, 1]; the generator starts from it.
-        classes: of the data's labels, which a conditional recipe needs.
-
-    Raises:
-        UserError: if the recipe is conditional and there are no classes.
-    """
-    if recipe.conditional and not classes:
-        raise UserError(
-            "Expected labelled images for conditional=true; received data without classes. Try "
-            "--set conditional=false, or images in a folder for each class."
-        )
-    generator, discriminator = networks.build_networks(
-        recipe.network,
-        latent=recipe.latent,
-        image_shape=image_shape,
-        output="linear" if recipe.scale == "contrast" else "sigmoid",
-        pixel_mean=pixel_mean,
-        seed=recipe.seed,
-        dtype=recipe.compute_dtype,
-        conditions=classes if recipe.conditional else 0,
-    )
-    gan = GAN(
-        generator,
-        discriminator,
-        priors.PRIORS[recipe.prior](recipe.latent),
-        d_steps=recipe.d_steps,
-        g_steps=recipe.g_steps,
-        update=recipe.update,
-        ema_decay=recipe.ema_decay,
-        scale=scales.ContrastNormalization() if recipe.scale == "contrast" else None,
-        num_classes=classes if recipe.conditional else None,
-        seed=recipe.seed,
-        name=recipe.name,
-    )
-    steps_per_epoch = max(1, train_images // recipe.images_per_step)
-    total = recipe.total_steps(train_images)
-    gan.compile(
-        d_optimizer=optimizers.build_optimizer(
-            recipe.d_optimizer,
-            total_steps=total * recipe.d_steps,
-            steps_per_epoch=steps_per_epoch * recipe.d_steps,
-        ),
-        g_optimizer=optimizers.build_optimizer(
-            recipe.g_optimizer,
-            total_steps=total * recipe.g_steps,
-            steps_per_epoch=steps_per_epoch * recipe.g_steps,
-        ),
-        loss=recipe.loss,
-        r1=recipe.r1,
-        jit_compile=recipe.jit_compile,
-    )
-    return gan
 
 
 def train(
@@ -191,7 +117,7 @@ def train(
     info = records.DatasetInfo.read(examples)
     data.steps_per_epoch(info, batch_size=recipe.batch_size, d_steps=recipe.d_steps)
     data.expect_shares(recipe.batch_size, strategy.num_replicas_in_sync)
-    _expect_compilable(recipe, strategy)
+    building.expect_compilable(recipe, strategy)
     workdirs.expect_same_data(recipe, info, examples)
     info.verify(examples)
     chief = distribution.is_chief(strategy)
@@ -245,9 +171,9 @@ def _train(
         )
 
     statistics = records.read_statistics(examples)
-    _expect_labels(recipe, info, statistics)
+    building.expect_labels(recipe, info, statistics)
     with strategy.scope():
-        gan = build(
+        gan = building.build(
             recipe,
             info.image_shape,
             train_images=info.counts["train"],
@@ -342,10 +268,10 @@ def _train(
             samples=beside.grids.act(),
             logs=beside.summaries.directory,
             warnings=[text for _, text in beside.summaries.warnings],
-            model=_export_once(
+            model=trained.export_once(
                 gan,
                 exports,
-                _card(gan, recipe, info, saved),
+                trained.card_of(gan, recipe, info, saved),
                 encoders.of_run(gan, recipe, info.data_hash, workdir),
             ),
             stopped=stopped,
@@ -371,28 +297,6 @@ def _folders(
         yield workdir, exports
 
 
-def _expect_compilable(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
-    """Refuse XLA where TensorFlow cannot compile a step for several replicas."""
-    tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-    if recipe.jit_compile and strategy.num_replicas_in_sync > 1 and not tpu:
-        raise UserError(
-            "Expected jit_compile=false with several replicas, whose variables XLA cannot reach; "
-            "received jit_compile=true. Try --strategy=one, or without it."
-        )
-
-
-def _expect_labels(
-    recipe: Recipe, info: records.DatasetInfo, statistics: dict[str, np.ndarray]
-) -> None:
-    """Refuse a conditional run on images of which some have no label."""
-    labelled = int(statistics["label_counts"].sum())
-    if recipe.conditional and info.classes and labelled != info.counts["train"]:
-        raise UserError(
-            f"Expected a label for each of the {info.counts['train']} training images for "
-            f"conditional=true; received {labelled}. Try --set conditional=false."
-        )
-
-
 def _prepare(
     gan: GAN, recipe: Recipe, info: records.DatasetInfo, examples: str | os.PathLike[str]
 ) -> None:
@@ -402,7 +306,7 @@ def _prepare(
     if not recipe.generator_from:
         return
     try:
-        earlier, run = load_run(recipe.generator_from)
+        earlier, run = trained.load_run(recipe.generator_from)
         if run["data_hash"] != info.data_hash:
             raise UserError(f"it was trained on other data, {run['examples']}, than {examples}")
         networks.continue_from(gan.generator, earlier.generator)
@@ -414,109 +318,3 @@ def _prepare(
         ) from error
     if gan.average is not None:
         gan.average.set_weights(gan.generator.get_weights())
-
-
-def load_run(workdir: str | os.PathLike[str], which: str = "newest") -> tuple[GAN, dict[str, Any]]:
-    """Load a checkpoint of a work directory.
-
-    Args:
-        workdir: of a run.
-        which: "newest", "best" (by the Parzen estimate on held-out images), or a step's number.
-
-    Returns:
-        (model, what `run.json` says).
-
-    Raises:
-        UserError: if it is not a work directory, or has no checkpoint yet.
-    """
-    workdir = pathlib.Path(workdir)
-    run = workdirs.read_run(workdir)
-    if run is None:
-        raise UserError(
-            f"Expected a work directory of keras_gan.train, with {workdirs.RUN_FILE} in it; "
-            f"received {workdir}."
-        )
-    gan = build(
-        run["recipe"],
-        tuple(run["image_shape"]),
-        train_images=run["train_images"],
-        classes=len(run.get("classes", ())),
-    )
-    saved = checkpoints.Checkpoints(workdir / "checkpoints", run["recipe"], run["data_hash"])
-    if not saved.restore(gan, which):
-        raise UserError(f"Expected a checkpoint in {workdir}; received none yet. Try again later.")
-    return gan, run
-
-
-def export_run(
-    workdir: str | os.PathLike[str],
-    export_dir: str | os.PathLike[str],
-    *,
-    version: int | None = None,
-    which: str = "newest",
-    measured: Callable[[int, str], dict[str, Any]] | None = None,
-) -> pathlib.Path:
-    """Export the generator of a checkpoint.
-
-    Args:
-        workdir: of a run.
-        export_dir: folder of the export's versions.
-        version: a whole number; one above the newest when None.
-        which: "newest", "best" or a step's number.
-        measured: tells, by step and data hash, what is known beyond what training measured.
-
-    Returns:
-        The version's folder.
-    """
-    export.expect_new_version(export_dir, version)
-    gan, run = load_run(workdir, which)
-    saved = checkpoints.Checkpoints(
-        pathlib.Path(workdir) / "checkpoints", run["recipe"], run["data_hash"]
-    )
-    try:
-        info = records.DatasetInfo.read(run["examples"])
-    except UserError:
-        info = None  # moved or deleted: what the run knows of the data will have to do
-    card = _card(gan, run["recipe"], info, saved) | {"data_hash": run["data_hash"]}
-    if gan.num_classes:
-        card["classes"] = run["classes"]
-    if measured is not None and info is not None and info.counts.get("test"):
-        card["metrics"] |= measured(card["step"], run["data_hash"])
-    inference = encoders.of_run(gan, run["recipe"], run["data_hash"], pathlib.Path(workdir))
-    return export.export(gan, export_dir, version=version, card=card, inference=inference)
-
-
-def _card(
-    gan: GAN,
-    recipe: Recipe,
-    info: records.DatasetInfo | None,
-    saved: checkpoints.Checkpoints,
-) -> dict[str, Any]:
-    """Say in a model's card which run it is of."""
-    step = callbacks.current_step(gan)
-    found = [one.card()["metrics"] for one in saved.all() if one.step == step]
-    metrics = {f"{name} while training": value for name, value in (found or [{}])[0].items()}
-    return {
-        "name": recipe.name,
-        "dataset": recipe.dataset if info is None else info.dataset,
-        "data_hash": "" if info is None else info.data_hash,
-        "data": {} if info is None else cards.data_facts(info),
-        "step": step,
-        "recipe": json.loads(recipe.to_json()),
-        "metrics": metrics,
-        **({"classes": list(info.classes)} if gan.num_classes and info is not None else {}),
-    }
-
-
-def _export_once(
-    gan: GAN, directory: pathlib.Path, card: dict[str, Any], inference: Inference | None
-) -> pathlib.Path:
-    """Export, unless the newest version is of this recipe, data and step already."""
-    newest = directory / str(max(cards.versions(directory), default=0))
-    if (newest / cards.CARD).is_file():
-        known = cards.read(newest)
-        same = all(known.get(key) == card[key] for key in ("recipe", "data_hash", "step"))
-        if same and known.get("weights_sha256") == export.weights_sha256(gan, inference):
-            cards.verify(newest)
-            return newest
-    return export.export(gan, directory, card=card, inference=inference)

@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from keras_gan import cli, config, files, overrides
+from keras_gan import cli, config, files, overrides, trained
 from keras_gan.interfaces import UserError
 
 FLAGS = flags.FlagValues()
@@ -56,10 +56,10 @@ def main(values: flags.FlagValues) -> None:
     cli.import_tensorflow()
     import numpy as np
 
-    from keras_gan import encoders, experiment
+    from keras_gan import encoders
     from keras_gan.metrics import recovery
 
-    gan, run = experiment.load_run(values.workdir, values.checkpoint)
+    gan, run = trained.load_run(values.workdir, values.checkpoint)
     folder = pathlib.Path(values.out_workdir or pathlib.Path(values.workdir) / encoders.FOLDER)
     inference = encoders.train(gan, run["recipe"], run["data_hash"], options, folder)
     labels = gan.condition.labels(values.n)

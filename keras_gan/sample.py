@@ -119,7 +119,7 @@ def draw(values: flags.FlagValues) -> np.ndarray:
         sampler = load_sampler(values.model)
         names = sampler.card.get("classes", [])
     else:
-        from keras_gan.experiment import load_run
+        from keras_gan.trained import load_run
 
         sampler, run = load_run(values.workdir, values.checkpoint)
         names = run.get("classes", [])

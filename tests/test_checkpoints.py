@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import checkpoints, experiment, files
+from keras_gan import building, checkpoints, experiment, files, trained
 from keras_gan.checkpoints import CARD, Checkpoints
 from keras_gan.interfaces import UserError
 from tests.conformance.cases import CASES
@@ -17,7 +17,7 @@ STATE = "state.data-00000-of-00001"
 
 @pytest.fixture(scope="module")
 def gan():
-    return experiment.build(RECIPE, (8, 8, 1), train_images=240)
+    return building.build(RECIPE, (8, 8, 1), train_images=240)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_read_is_passed_over(gan, saved, warnings, monkeyp
 
 def test_a_checkpoint_of_another_model_is_passed_over(gan, saved, warnings):
     save(gan, saved, 1)
-    other = experiment.build(CASES["dcgan-minimax"], (8, 8, 1), train_images=240)
+    other = building.build(CASES["dcgan-minimax"], (8, 8, 1), train_images=240)
     other.step.assign(2)
     saved.save(other)
     assert loaded(gan, saved) == 1
@@ -279,5 +279,5 @@ def test_the_run_keeps_the_best_by_held_out_likelihood(examples, tmp_path):
     best = max(logged, key=lambda step: (logged[step], step))
     assert saved.by_metric()[0].step == best
     assert {one.step for one in saved.all()} == {best, 12}
-    gan, _ = experiment.load_run(tmp_path / "w", "best")
+    gan, _ = trained.load_run(tmp_path / "w", "best")
     assert int(gan.step.numpy()) == best

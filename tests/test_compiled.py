@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import experiment, priors
+from keras_gan import building, priors
 from tests.conformance.cases import CASES, smooth
 
 ROWS = 16  # d_steps of 2 times 8
@@ -20,7 +20,7 @@ class Waves(priors.Prior):
 
 def trained(case, jit_compile):
     recipe = smooth(CASES[case], 0.1)
-    gan = experiment.build(recipe, (8, 8, 1), train_images=240)
+    gan = building.build(recipe, (8, 8, 1), train_images=240)
     gan.prior = Waves(recipe.latent)
     start = gan.get_weights()
     step = tf.function(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_gan import (
+    building,
     card,
     class_evaluation,
     cli,
@@ -25,6 +26,7 @@ from keras_gan import (
     priors,
     records,
     sample,
+    trained,
 )
 from keras_gan.conditions import Condition
 from keras_gan.config import DCGAN, MaxoutMLP, Recipe
@@ -402,7 +404,7 @@ def run(examples, tmp_path_factory):
 
 def test_a_run_knows_its_classes_and_draws_a_row_for_each(run):
     assert json.loads((run / "run" / "run.json").read_text())["classes"] == list("0123456789")
-    gan, _ = experiment.load_run(run / "run")
+    gan, _ = trained.load_run(run / "run")
     assert gan.num_classes == 10
     from PIL import Image
 
@@ -439,7 +441,7 @@ def test_data_without_labels_are_refused(tmp_path, examples):
     info = records.DatasetInfo.read(examples)
     statistics = {"label_counts": np.array([100, 100])}
     with pytest.raises(UserError, match=r"each of the 240 training images .* received 200"):
-        experiment._expect_labels(RECIPE, info, statistics)
+        building.expect_labels(RECIPE, info, statistics)
 
 
 def test_recipes_from_before_there_were_labels_still_load():
@@ -460,7 +462,7 @@ def drawn_by(*arguments, folder):
 
 
 def test_sample_draws_what_is_asked_for(run, tmp_path, capsys):
-    gan, _ = experiment.load_run(run / "run")
+    gan, _ = trained.load_run(run / "run")
 
     def live(labels):
         return images.to_uint8(gan.sample(len(labels), seed=0, labels=labels))

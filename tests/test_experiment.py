@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import callbacks, card, experiment, export, records
+from keras_gan import callbacks, card, experiment, export, records, trained
 from keras_gan.config import Optimizer
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Stopped, UserError
@@ -56,7 +56,7 @@ def test_a_finished_run_trains_no_more_and_exports_once(run, examples):
 
 def test_load_run_gives_the_same_samples(run):
     root, result = run
-    loaded, description = experiment.load_run(root / "work")
+    loaded, description = trained.load_run(root / "work")
     np.testing.assert_array_equal(loaded.sample(4, seed=1), result.gan.sample(4, seed=1))
     assert description["recipe"] == RECIPE
 
@@ -113,9 +113,9 @@ def test_an_interrupted_run_is_saved_unless_it_diverged(examples, tmp_path, monk
         experiment.train(RECIPE, tmp_path / "w", examples, tmp_path / "e")
     monkeypatch.undo()
     if diverged:
-        assert int(experiment.load_run(tmp_path / "w")[0].step.numpy()) == 0
+        assert int(trained.load_run(tmp_path / "w")[0].step.numpy()) == 0
     else:
-        assert int(experiment.load_run(tmp_path / "w")[0].step.numpy()) == 5
+        assert int(trained.load_run(tmp_path / "w")[0].step.numpy()) == 5
 
 
 def test_find_goes_by_content_and_ignores_other_folders(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import callbacks, card, experiment, guards, loop
+from keras_gan import building, callbacks, card, experiment, guards, loop, trained
 from keras_gan.checkpoints import Checkpoints
 from keras_gan.config import Optimizer
 from keras_gan.gan import GAN
@@ -75,7 +75,7 @@ def test_the_first_bad_tensor_and_step_are_named(examples, tmp_path, poison, sai
     assert "Back at step 6." in str(stop.value)
     assert "or --on_nan=rollback" in str(stop.value)
     assert not card.versions(tmp_path / "e")
-    gan, _ = experiment.load_run(tmp_path / "w")
+    gan, _ = trained.load_run(tmp_path / "w")
     assert int(gan.step.numpy()) == 6
     assert not guards.non_finite_weight(gan)
 
@@ -91,7 +91,7 @@ def test_rollback_goes_on_with_other_noise(examples, tmp_path, poison, said):
     found = "Back at step 6. Going on from there with other noise (try 1)"
     assert any(found in line for line in said)
     # What was rolled back is remembered: a resumed run draws the same noise.
-    again, _ = experiment.load_run(tmp_path / "w")
+    again, _ = trained.load_run(tmp_path / "w")
     assert int(again.retries.numpy()) == 1
 
 
@@ -119,7 +119,7 @@ def test_rollback_gives_up_after_three_other_noises(examples, tmp_path, said, mo
 
 
 def test_a_checkpoint_of_bad_weights_is_never_written(tmp_path):
-    gan = experiment.build(RECIPE, (8, 8, 1), train_images=240)
+    gan = building.build(RECIPE, (8, 8, 1), train_images=240)
     saved = Checkpoints(tmp_path, RECIPE, "")
     saving = guards.SaveCheckpoints(lambda: saved.save(gan), every=1)
     saving.set_model(gan)
@@ -132,7 +132,7 @@ def test_a_checkpoint_of_bad_weights_is_never_written(tmp_path):
 
 def test_a_loss_is_seen_within_the_interval():
     stop = guards.StopOnNonFinite()
-    stop.set_model(experiment.build(RECIPE, (8, 8, 1), train_images=240))
+    stop.set_model(building.build(RECIPE, (8, 8, 1), train_images=240))
     stop.on_train_batch_end(3, {"d_loss": 1.0, "g_loss": np.float32(2)})
     with pytest.raises(guards.NonFinite, match="g_loss=inf by step 0"):
         stop.on_train_batch_end(4, {"d_loss": 1.0, "g_loss": np.float32(np.inf)})
@@ -155,7 +155,7 @@ class Fine(Full):
 
 def shelter(*hooks, stop=False):
     room = guards.WhileThereIsRoom(list(hooks), stop=stop)
-    room.set_model(experiment.build(RECIPE, (8, 8, 1), train_images=240))
+    room.set_model(building.build(RECIPE, (8, 8, 1), train_images=240))
     return room
 
 
@@ -293,7 +293,7 @@ def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(examples, tmp_
     assert process.returncode == 75, printed
     assert "error: Asked to stop (SIGTERM). Saved as" in printed
     assert "Deterministic operations only" in printed
-    reached = int(experiment.load_run(tmp_path / "w")[0].step.numpy())
+    reached = int(trained.load_run(tmp_path / "w")[0].step.numpy())
     assert reached > 0
     done = subprocess.run([*command, f"--steps={reached + 5}"], **pipes, timeout=120, check=False)
     assert done.returncode == 0, done.stdout
@@ -307,7 +307,7 @@ def test_an_error_of_the_system_is_a_user_error_elsewhere():
 
 def test_progress_goes_back_with_the_model():
     progress = callbacks.Progress(0, 100, 10)
-    gan = experiment.build(RECIPE, (8, 8, 1), train_images=240)
+    gan = building.build(RECIPE, (8, 8, 1), train_images=240)
     progress.set_model(gan)
     progress.on_epoch_begin(0)
     progress.on_train_batch_end(19, {})

@@ -31,7 +31,7 @@ LAYERS = [
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
     {"gan"},
-    {"inference"},
+    {"inference", "building"},
     {
         "data",
         "metrics",
@@ -48,6 +48,7 @@ LAYERS = [
     {"pictures"},
     {"loop", "beside", "endings"},
     {"encoders"},
+    {"trained"},
     {"experiment"},
     {"evaluation", "class_evaluation"},
     CLIS,

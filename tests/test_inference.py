@@ -14,6 +14,7 @@ from keras import layers
 from PIL import Image
 
 from keras_gan import (
+    building,
     callbacks,
     card,
     checkpoints,
@@ -27,6 +28,7 @@ from keras_gan import (
     infer,
     priors,
     reconstruct,
+    trained,
 )
 from keras_gan.config import Encoder
 from keras_gan.gan import GAN
@@ -175,7 +177,7 @@ def test_generator_and_discriminator_stay_as_they_are_and_are_not_saved(tmp_path
     "name", ["maxout_conv-non_saturating", "spherical", "conditional_projection", "float16"]
 )
 def test_any_generator_can_be_learnt_from(name):
-    gan = experiment.build(CASES[name], (8, 8, 1), train_images=240, classes=10)
+    gan = building.build(CASES[name], (8, 8, 1), train_images=240, classes=10)
     if gan.scale is not None:
         gan.scale.adapt(np.random.default_rng(0).random((20, 8, 8, 1), np.float32))
     inference = encoders.build(gan, TOY)
@@ -188,7 +190,7 @@ def test_any_generator_can_be_learnt_from(name):
 
 
 def test_an_encoder_is_told_the_class():
-    gan = experiment.build(CASES["conditional_mlp"], (8, 8, 1), train_images=240, classes=10)
+    gan = building.build(CASES["conditional_mlp"], (8, 8, 1), train_images=240, classes=10)
     inference = encoders.build(gan, TOY)
     x = gan.sample(1, seed=1, labels=[3])
     assert not np.allclose(inference.infer(x, [3]), inference.infer(x, [4]), atol=1e-4)
@@ -321,7 +323,7 @@ def test_a_folder_is_of_one_generator_and_one_encoder(tmp_path):
 
 def test_two_replicas_learn_what_one_learns(two_replicas):
     def build():
-        gan = experiment.build(CASES["conditional_mlp"], (8, 8, 1), train_images=240, classes=10)
+        gan = building.build(CASES["conditional_mlp"], (8, 8, 1), train_images=240, classes=10)
         inference = encoders.build(gan, TOY)
         inference.compile(keras.optimizers.SGD(0.5))
         return inference
@@ -433,7 +435,7 @@ def test_from_a_run_to_numbers_a_picture_and_an_export(examples, tmp_path, monke
 
     assert command(export_model, "--workdir=run", "--export_dir=o") == 0
     loaded = exported.load_sampler(tmp_path / "o")
-    gan, _ = experiment.load_run("run")
+    gan, _ = trained.load_run("run")
     live = encoders.load(gan, recipe, plain["data_hash"], tmp_path / "run" / "inference")
     x, labels = gan.sample(3, seed=1), np.arange(3)
     np.testing.assert_allclose(loaded.infer(x, labels), live.infer(x, labels), atol=1e-5)
@@ -441,5 +443,5 @@ def test_from_a_run_to_numbers_a_picture_and_an_export(examples, tmp_path, monke
         loaded.infer(x)
     # A finished run whose encoder is exported already is not exported again.
     assert experiment.train(recipe, "run", examples, "o").model.name == "1"
-    earlier, _ = experiment.load_run("run", "1")
+    earlier, _ = trained.load_run("run", "1")
     assert encoders.of_run(earlier, recipe, plain["data_hash"], tmp_path / "run") is None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import card, cli, experiment, monitors, train
+from keras_gan import building, card, cli, experiment, monitors, train
 from keras_gan.interfaces import UserError
 from keras_gan.metrics import diversity
 from keras_gan.metrics.diversity import Diversity
@@ -344,7 +344,7 @@ def test_a_warned_run_goes_on_and_logs_the_held_out_bound(examples, tmp_path, lo
 @pytest.mark.parametrize("factor", [0.0, 100.0])
 def test_the_alarm_tells_a_generator_that_ignores_z(examples, tmp_path, monkeypatch, factor):
     """No word is put into the alarm's mouth here."""
-    build = experiment.build
+    build = building.build
 
     def scaled(*args, **kwargs):
         gan = build(*args, **kwargs)
@@ -352,7 +352,7 @@ def test_the_alarm_tells_a_generator_that_ignores_z(examples, tmp_path, monkeypa
             weight.assign(factor * weight)
         return gan
 
-    monkeypatch.setattr(experiment, "build", scaled)
+    monkeypatch.setattr(building, "build", scaled)
     recipe = dataclasses.replace(
         RECIPE, steps=10, g_optimizer=dataclasses.replace(RECIPE.g_optimizer, learning_rate=1e-9)
     )

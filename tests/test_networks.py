@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_gan import experiment
+from keras_gan import building
 from keras_gan.config import DCGAN, MaxoutConv, MaxoutMLP, Optimizer, Recipe
 from keras_gan.interfaces import UserError
 from keras_gan.networks import build_networks, continue_from
@@ -312,7 +312,7 @@ def largest_norms(max_norm, optimizer):
         update="alternating",
         steps=2,
     )
-    gan = experiment.build(recipe, (8, 8, 1), train_images=100)
+    gan = building.build(recipe, (8, 8, 1), train_images=100)
     images = np.random.default_rng(0).random((8, 8, 8, 1)).astype(np.float32)
     for _ in range(2):
         gan.train_step(images)

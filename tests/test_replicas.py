@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import experiment, priors, replicas
+from keras_gan import building, priors, replicas
 from tests.conformance.cases import CASES
 
 
@@ -24,7 +24,7 @@ def test_replicas_share_one_draw(two_replicas, prior):
 
 def test_replicas_draw_masks_of_their_own(two_replicas):
     with two_replicas.scope():
-        gan = experiment.build(CASES["no_average"], (8, 8, 1), train_images=240)
+        gan = building.build(CASES["no_average"], (8, 8, 1), train_images=240)
     weights = gan.discriminator.get_weights()
     gan.discriminator.set_weights([weight + 0.1 for weight in weights])
     images = np.ones((4, 8, 8, 1), np.float32)  # whose logits differ by their masks alone

@@ -27,6 +27,7 @@ from keras_gan import (
     records,
     runs,
     train,
+    trained,
     workdir,
 )
 from keras_gan.interfaces import Preempted, UserError
@@ -149,7 +150,7 @@ def test_an_older_run_loads_and_goes_on(finished, examples, tmp_path):
     root, _ = finished
     older(root / "w", tmp_path / "w", stopped="")
     assert runs.describe(tmp_path / "w", "w")["state"] == "finished"
-    assert int(experiment.load_run(tmp_path / "w")[0].step.numpy()) == 6
+    assert int(trained.load_run(tmp_path / "w")[0].step.numpy()) == 6
     longer = dataclasses.replace(RECIPE, steps=8)
     result = experiment.train(longer, tmp_path / "w", examples, tmp_path / "e")
     assert (result.steps, result.trained) == (8, 2)

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gan import data, experiment, export, exported
+from keras_gan import data, export, exported
+from keras_gan.building import build
 from keras_gan.config import Recipe
-from keras_gan.experiment import build, train
+from keras_gan.experiment import train
 from keras_gan.gan import GAN
 from keras_gan.interfaces import image_seeds
 from keras_gan.servable import Servable
@@ -101,7 +102,7 @@ def test_save_weights_holds_both_optimizers(recipe, examples, tmp_path):
 
 @pytest.mark.usefixtures("known_last_bit")
 def test_resumed_run_equals_the_uninterrupted_one(recipe, examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "_export_once", lambda *arguments: tmp_path)  # seconds, twice
+    monkeypatch.setattr(trained, "export_once", lambda *arguments: tmp_path)  # seconds, twice
     whole = train(recipe, tmp_path / "whole", examples, tmp_path / "export_whole")
     half = dataclasses.replace(recipe, steps=3)
     train(half, tmp_path / "parts", examples, tmp_path / "export_parts")

@@ -19,6 +19,7 @@ from keras_gan import (
     files,
     guards,
     loop,
+    networks,
     optimizers,
     priors,
     records,
@@ -37,9 +38,23 @@ VALIDATE_EVERY = 10  # log intervals
 Labelled = tuple[np.ndarray, np.ndarray]  # images, float32 [n, H, W, C] in [0, 1]; labels, int [n]
 
 
-def build(options: FewLabels, image_shape: tuple[int, int, int], classes: int) -> SemiSupervisedGAN:
-    """Make the compiled pair that the options describe."""
+def build(
+    options: FewLabels,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    pixel_mean: np.ndarray | None = None,
+) -> SemiSupervisedGAN:
+    """Make the compiled pair that the options describe.
+
+    Args:
+        options: of the run.
+        image_shape: (H, W, C).
+        classes: K.
+        pixel_mean: the training images' mean, [H, W, C] in [0, 1]; the generator starts from it.
+    """
     generator, discriminator = noisy.build(options, image_shape=image_shape, classes=classes)
+    if pixel_mean is not None:
+        networks.start_from_mean(generator, pixel_mean)
     gan = SemiSupervisedGAN(
         generator,
         discriminator,
@@ -50,12 +65,11 @@ def build(options: FewLabels, image_shape: tuple[int, int, int], classes: int) -
         seed=options.seed,
     )
 
-    def optimizer() -> keras.optimizers.Optimizer:
-        return optimizers.build_optimizer(
-            options.optimizer, total_steps=options.steps, steps_per_epoch=1
-        )
-
-    gan.compile(d_optimizer=optimizer(), g_optimizer=optimizer())
+    d_optimizer, g_optimizer = (
+        optimizers.build_optimizer(chosen, total_steps=options.steps, steps_per_epoch=1)
+        for chosen in (options.d_optimizer, options.g_optimizer)
+    )
+    gan.compile(d_optimizer=d_optimizer, g_optimizer=g_optimizer)
     return gan
 
 
@@ -168,7 +182,8 @@ def train(
         Preempted: if it was asked to end (SIGTERM); the same call goes on.
     """
     info = records.DatasetInfo.read(examples)
-    gan = build(options, info.image_shape, len(info.classes))
+    mean = records.read_statistics(examples)["pixel_mean"]
+    gan = build(options, info.image_shape, len(info.classes), mean)
     saved = checkpoints.Checkpoints(workdir / "checkpoints", options, info.data_hash, keep=1)
     restored = saved.restore(gan)
     if not restored:

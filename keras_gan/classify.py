@@ -52,7 +52,7 @@ flags.DEFINE_integer(
 flags.DEFINE_multi_string(
     "set",
     [],
-    "key=value of the options, as in optimizer.learning_rate=1e-3 or "
+    "key=value of the options, as in d_optimizer.learning_rate=1e-3 or "
     "generator_loss=non_saturating.",
     flag_values=FLAGS,
 )

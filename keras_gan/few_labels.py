@@ -32,7 +32,8 @@ class FewLabels:
         input_noise: standard deviation of the noise added to the images that D sees.
         hidden_noise: of the noise added to each hidden layer of D.
         batch_size: labelled, unlabelled and generated images of a step, so many of each.
-        optimizer: of both networks.
+        d_optimizer: the discriminator's optimizer.
+        g_optimizer: the generator's optimizer.
         steps: of D and of G.
         seed: of weights, noise, order, and of which images have labels.
         log_every: steps between two points of a curve.
@@ -48,7 +49,10 @@ class FewLabels:
     input_noise: float = 0.3
     hidden_noise: float = 0.5
     batch_size: int = 100
-    optimizer: Optimizer = dataclasses.field(
+    d_optimizer: Optimizer = dataclasses.field(
+        default_factory=lambda: Optimizer("adam", 1e-3, beta_1=0.5, schedule="linear", hold=0.5)
+    )
+    g_optimizer: Optimizer = dataclasses.field(
         default_factory=lambda: Optimizer("adam", 3e-3, beta_1=0.5, schedule="linear", hold=0.5)
     )
     steps: int = 10000
@@ -78,7 +82,9 @@ class FewLabels:
         A schedule that ends with the run fixes the length from the start.
         """
         reports = {"log_every", "checkpoint_every"}
-        return reports | ({"steps"} if self.optimizer.schedule == "constant" else set())
+        if {self.d_optimizer.schedule, self.g_optimizer.schedule} != {"constant"}:
+            return reports
+        return reports | {"steps"}
 
     def to_json(self) -> str:
         """Write the options as JSON; `from_json` reads them back equal."""

@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIS = {
     "train",
     "evaluate",
+    "classify",
     "sample",
     "figures",
     "theory",
@@ -21,6 +22,7 @@ CLIS = {
 LAYERS = [
     {"version", "interfaces", "files", "cli", "published"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
+    {"few_labels"},
     {"card", "harmless", "servable", "transports", "history", "workdir"},
     {"client", "charts", "facts"},
     {"curves"},
@@ -28,7 +30,7 @@ LAYERS = [
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
-    {"gan"},
+    {"gan", "semi_supervised"},
     {
         "data",
         "metrics",
@@ -45,7 +47,7 @@ LAYERS = [
     {"pictures"},
     {"loop", "beside", "endings"},
     {"experiment"},
-    {"evaluation", "class_evaluation"},
+    {"evaluation", "class_evaluation", "classification"},
     CLIS,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -135,6 +137,7 @@ LIGHT = {
     "records",
     "overrides",
     "config",
+    "few_labels",
     "recipes",
     "workdir",
     "published",

@@ -312,11 +312,11 @@ def test_probe_is_at_the_minimum_and_the_penalty_is_chosen_on_validation():
     x = rng.normal(1.0, 2.0, (300, 4))
     labels = (x @ rng.normal(size=(4, 3)) + rng.normal(size=(300, 3))).argmax(axis=1)
     found = linear_probe.fit(x, labels, 3, penalty=0.1)
-    deviation = x.std(axis=0)
+    deviation = (x - x.mean(axis=0)).std()
     logits = x @ found.weights + found.bias
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     rest = (p - np.eye(3)[labels]) / 300
-    scaled = found.weights * deviation[:, None]
+    scaled = found.weights * deviation
     gradient = ((x - x.mean(axis=0)) / deviation).T @ rest + 0.1 * scaled
     np.testing.assert_allclose(gradient, 0, atol=1e-4)
     np.testing.assert_allclose(rest.sum(axis=0), 0, atol=1e-4)

@@ -55,7 +55,7 @@ class FewLabels:
     g_optimizer: Optimizer = dataclasses.field(
         default_factory=lambda: Optimizer("adam", 3e-3, beta_1=0.5, schedule="linear", hold=0.5)
     )
-    steps: int = 10000
+    steps: int = 6000
     seed: int = 0
     log_every: int = 100
     checkpoint_every: int = 1000

@@ -14,6 +14,7 @@ import json
 import pathlib
 import shlex
 import sys
+import time
 
 from absl import flags, logging
 
@@ -119,13 +120,18 @@ def main(values: flags.FlagValues) -> None:
         ),
         values.examples_root,
     )
+    start = time.monotonic()
     try:
         rows = classification.compare(options, workdir, examples)
     except (KeyboardInterrupt, Preempted):
         command = shlex.join(["python", "-m", "keras_gan.classify", *cli.given(values)])
         logging.info("To go on: %s", command)
         raise
-    print(f"{values.labels} labels, seed {options.seed}, {options.steps:,} steps")  # noqa: T201
+    minutes = (time.monotonic() - start) / 60
+    print(  # noqa: T201
+        f"{values.labels} labels, seed {options.seed}, {options.steps:,} steps, {minutes:.1f} "
+        "minutes here"
+    )
     print(f"{'':<28}{'test error':>16}{'validation':>14}")  # noqa: T201
     for name, row in rows.items():
         error = f"{row['error']:.2%} +- {row['stderr']:.2%}"

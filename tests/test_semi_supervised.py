@@ -346,7 +346,7 @@ def test_the_command_trains_judges_and_goes_on(examples, tmp_path, monkeypatch, 
     argv = [f"--examples={examples}", "--labels=20", "--steps=4", *SETTINGS, "--out=a/b.json"]
     assert run(*argv) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "20 labels, seed 0, 4 steps"
+    assert lines[0].startswith("20 labels, seed 0, 4 steps, ")
     found = json.loads((tmp_path / "a" / "b.json").read_text())
     assert FewLabels.from_json(json.dumps(found["options"])).labels == 20
     names = [

@@ -78,8 +78,8 @@ class SemiSupervisedGAN(keras.Model):
         self.generator, self.discriminator, self.prior = generator, discriminator, prior
         self.unlabelled_weight, self.generator_loss = unlabelled_weight, generator_loss
         self.seed = seed
-        tapped = [discriminator.output, discriminator.get_layer(features).output]
-        self.judge = keras.Model(discriminator.input, tapped, name="judge")
+        tapped = [discriminator.outputs[0], discriminator.get_layer(features).output]
+        self.judge = keras.Model(discriminator.inputs[0], tapped, name="judge")
         self.step = self._counter("step")
         self.retries = self._counter("retries")  # times that a run was rolled back
         played = ("d_loss", "g_loss", "d_real", "d_fake") if unlabelled_weight else ("d_loss",)

@@ -236,6 +236,29 @@ def test_the_step_descends_the_formula(loss):
             np.testing.assert_allclose(moved, weight - rate * gradient, atol=1e-5)
 
 
+def test_any_networks_will_do():
+    layers = keras.layers
+    generator = keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.Reshape((2, 2, 1))])
+    discriminator = keras.Sequential(
+        [
+            keras.Input((2, 2, 1)),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(5, "relu", name="features"),
+            layers.Dense(3),
+        ]
+    )
+    gan = semi_supervised.SemiSupervisedGAN(generator, discriminator, priors.Normal(3))
+    gan.compile(d_optimizer=keras.optimizers.Adam(), g_optimizer=keras.optimizers.Adam())
+    before = [network.get_weights() for network in (generator, discriminator)]
+    images = np.random.default_rng(0).uniform(size=(6, 2, 2, 1)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensors((images, np.arange(6) % 3, images)).repeat()
+    gan.fit(batches, steps_per_epoch=2, shuffle=False, verbose=0)
+    for network, weights in zip((generator, discriminator), before, strict=True):
+        assert differing(network.get_weights(), weights) == len(weights)
+    assert gan(images).shape == (6, 3)
+
+
 def test_a_work_directory_of_other_options_is_refused(examples, labelled, tmp_path):
     gan = classification.build(TINY, (8, 8, 1), 10)
     info = data.records.DatasetInfo.read(examples)

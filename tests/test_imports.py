@@ -33,6 +33,7 @@ LAYERS = [
     {"gan", "semi_supervised"},
     {
         "data",
+        "labelled",
         "metrics",
         "summaries",
         "export",

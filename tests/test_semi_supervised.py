@@ -12,6 +12,7 @@ from keras_gan import checkpoints, classification, classify, cli, data, priors, 
 from keras_gan.config import Optimizer
 from keras_gan.few_labels import FewLabels, choose_labelled
 from keras_gan.interfaces import UserError
+from keras_gan.labelled import labelled_batches
 from keras_gan.metrics import linear_probe
 from keras_gan.networks import noisy
 from keras_gan.networks.layers import WeightNormalizedDense
@@ -117,9 +118,7 @@ def test_labelled_batches_go_on_from_any_step():
     images, labels = np.arange(70, dtype=np.float32).reshape(7, 1, 1, 10), np.arange(7)
 
     def draw(first, count):
-        batches = classification.labelled_batches(
-            (images, labels), batch_size=2, first_step=first, seed=5
-        )
+        batches = labelled_batches((images, labels), batch_size=2, first_step=first, seed=5)
         return [(x.numpy()[:, 0, 0, 0], y.numpy()) for x, y in batches.take(count)]
 
     whole = draw(0, 7)

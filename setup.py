@@ -69,6 +69,7 @@ setup(
     entry_points={
         "console_scripts": [
             "keras-gan-train = keras_gan.train:run",
+            "keras-gan-classify = keras_gan.classify:run",
             "keras-gan-evaluate = keras_gan.evaluate:run",
             "keras-gan-export-model = keras_gan.export_model:run",
             "keras-gan-figures = keras_gan.figures:run",

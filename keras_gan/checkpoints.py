@@ -15,6 +15,7 @@ from absl import logging
 
 from keras_gan import files, overrides, records, version
 from keras_gan.config import Recipe
+from keras_gan.few_labels import FewLabels
 from keras_gan.interfaces import UserError
 
 CARD = "checkpoint.json"  # written last: what the folder holds, and whose it is
@@ -54,7 +55,7 @@ class Checkpoints:
 
     Args:
         folder: where they are.
-        recipe: whose they must be.
+        recipe: whose they must be: all options of the run.
         data_hash: of the data that they must have been trained on.
         keep: how many of the newest to keep.
         writes: whether this process writes them; of several workers, only the chief does.
@@ -63,7 +64,7 @@ class Checkpoints:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        recipe: Recipe,
+        recipe: Recipe | FewLabels,
         data_hash: str,
         *,
         keep: int = KEEP,
@@ -87,7 +88,7 @@ class Checkpoints:
         """Say what is wrong with a checkpoint; empty if it can be used."""
         try:
             card = checkpoint.card()
-            recipe = Recipe.from_json(json.dumps(card["recipe"]))
+            recipe = type(self._recipe).from_json(json.dumps(card["recipe"]))
             for name, expected in card["files"].items():
                 file = checkpoint.path / name
                 size = file.stat().st_size if file.is_file() else 0

@@ -30,6 +30,7 @@ class Optimizer:
         learning_rate: at the first update.
         beta_1: Adam's first decay rate.
         beta_2: Adam's second decay rate.
+        epsilon: what Adam adds to the root that it divides by; gradients far below it move little.
         momentum: momentum's first value.
         final_momentum: momentum's value from `momentum_epochs` on, reached linearly.
         momentum_epochs: the epoch at which momentum stops rising.
@@ -43,6 +44,7 @@ class Optimizer:
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
+    epsilon: float = 1e-7
     momentum: float = 0.5
     final_momentum: float = 0.7
     momentum_epochs: int = 250
@@ -56,6 +58,7 @@ class Optimizer:
         for name in ("beta_1", "beta_2", "momentum", "final_momentum", "hold"):
             value = getattr(self, name)
             _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
+        _expect(self.epsilon > 0, "epsilon above 0", epsilon=self.epsilon)
         _expect(self.decay >= 1, "decay of at least 1", decay=self.decay)
         _expect(
             self.momentum_epochs > 1,

@@ -140,7 +140,9 @@ def build_optimizer(
     elif options.decay > 1 or options.minimum > 0:
         rate = DecayWithFloor(rate, options.decay, options.minimum)
     if options.name == "adam":
-        return keras.optimizers.Adam(rate, beta_1=options.beta_1, beta_2=options.beta_2)
+        return keras.optimizers.Adam(
+            rate, beta_1=options.beta_1, beta_2=options.beta_2, epsilon=options.epsilon
+        )
     return RisingMomentum(
         rate,
         momentum=options.momentum,

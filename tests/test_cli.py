@@ -10,6 +10,7 @@ from absl import flags
 
 from keras_gan import (
     checkpoints,
+    classify,
     cli,
     config,
     distribution,
@@ -32,6 +33,7 @@ COMMANDS = {
     "keras_gan.train": train,
     "keras_gan.sample": sample,
     "keras_gan.evaluate": evaluate,
+    "keras_gan.classify": classify,
     "keras_gan.export_model": export_model,
     "keras_gan.infer": infer,
     "keras_gan.reconstruct": reconstruct,
@@ -124,6 +126,8 @@ def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
         ("keras_gan.report", [], "Expected --workdir; received none"),
         ("keras_gan.report", ["--workdir=no/such/place"], "Expected a work directory"),
         ("keras_gan.report", ["--workdir=a", "--out=/dev/null/x"], "can be written"),
+        ("keras_gan.classify", [], "either --dataset or --examples"),
+        ("keras_gan.classify", ["--dataset=mnist", "--labels=few"], "--labels=few"),
         ("keras_gan.evaluate", [], "either --model or --workdir"),
         ("keras_gan.evaluate", ["--model=saved"], "Expected an export"),
         ("keras_gan.train", ["--dataset=mnist", "--images=x"], "received --dataset=mnist and --im"),

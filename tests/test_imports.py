@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIS = {
     "train",
     "evaluate",
+    "classify",
     "sample",
     "figures",
     "theory",
@@ -23,6 +24,7 @@ CLIS = {
 LAYERS = [
     {"version", "interfaces", "files", "cli", "published"},
     {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
+    {"few_labels"},
     {"card", "harmless", "servable", "transports", "history", "workdir"},
     {"client", "charts", "facts"},
     {"curves"},
@@ -30,10 +32,11 @@ LAYERS = [
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas"},
-    {"gan"},
+    {"gan", "semi_supervised"},
     {"inference", "building"},
     {
         "data",
+        "labelled",
         "metrics",
         "summaries",
         "export",
@@ -50,7 +53,7 @@ LAYERS = [
     {"encoders"},
     {"trained"},
     {"experiment"},
-    {"evaluation", "class_evaluation"},
+    {"evaluation", "class_evaluation", "classification"},
     CLIS,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -140,6 +143,7 @@ LIGHT = {
     "records",
     "overrides",
     "config",
+    "few_labels",
     "recipes",
     "workdir",
     "published",

@@ -31,6 +31,20 @@ def test_momentum_rises_linearly_from_epoch_1_to_250():
         assert float(optimizer.current_momentum()) == pytest.approx(momentum, abs=1e-6)
 
 
+def test_gradients_far_below_epsilon_move_little():
+    moved = []
+    for epsilon in (1e-7, 1e-4):
+        options = Optimizer("adam", 0.1, epsilon=epsilon)
+        optimizer = build_optimizer(options, total_steps=1, steps_per_epoch=1)
+        variable = keras.Variable([0.0])
+        optimizer.apply([keras.ops.array([1e-5])], [variable])
+        moved.append(-float(variable.numpy()[0]))
+    # 0.1 g / (g + epsilon); Keras adds it before it corrects the moments for their start.
+    scale = np.sqrt(1 - 0.999)
+    expected = [0.1 * scale * 1e-5 / (scale * 1e-5 + epsilon) for epsilon in (1e-7, 1e-4)]
+    np.testing.assert_allclose(moved, expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize("start", [0.0, 0.5])
 def test_momentum_update_equals_a_numpy_twin(start):
     options = Optimizer(

@@ -60,14 +60,18 @@ def build_networks(
         conditions=conditions,
     )
     if pixel_mean is not None and output == "sigmoid":
-        _start_from_mean(generator, pixel_mean)
+        start_from_mean(generator, pixel_mean)
     return generator, discriminator
 
 
-def _start_from_mean(generator: keras.Model, pixel_mean: np.ndarray) -> None:
+def start_from_mean(generator: keras.Model, pixel_mean: np.ndarray) -> None:
     """Set the output bias to the inverse sigmoid of the mean, as the paper's configuration does.
 
     A bias per pixel takes the mean image, a bias per channel the mean colour.
+
+    Args:
+        generator: whose last layer of weights is called "pixels".
+        pixel_mean: [H, W, C] in [0, 1].
     """
     bias = generator.get_layer("pixels").bias
     if math.prod(bias.shape) != pixel_mean.size:

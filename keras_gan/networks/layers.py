@@ -111,3 +111,78 @@ class WholeMaxPooling(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class WeightNormalizedDense(keras.layers.Layer):
+    """A dense layer whose units' weights have a direction and a length of their own.
+
+    y = activation(scale * x v / |v| + bias) (Salimans and Kingma 2016, "Weight Normalization").
+
+    Args:
+        units: width of the output.
+        activation: as in Keras.
+        learn_scale: whether training moves the lengths; else they stay as `start_from` set them.
+        seed: of the first directions.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str = "linear",
+        learn_scale: bool = True,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.units, self.activation = units, activation
+        self.learn_scale, self.seed = learn_scale, seed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the directions, [inputs, units], all scales 1 and all biases 0."""
+        self.direction = self.add_weight(
+            shape=(input_shape[-1], self.units),
+            initializer=keras.initializers.RandomNormal(stddev=0.1, seed=self.seed),
+            name="direction",
+        )
+        self.scale = self.add_weight(
+            shape=(self.units,), initializer="ones", trainable=self.learn_scale, name="scale"
+        )
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def _project(self, inputs: Any) -> Any:
+        # Scaling [B, units] instead of the directions saves a pass over them, and its gradient.
+        squares = ops.sum(ops.square(ops.cast(self.direction, "float32")), axis=0)
+        length = ops.cast(ops.rsqrt(squares), inputs.dtype)
+        return ops.matmul(inputs, ops.cast(self.direction, inputs.dtype)) * length
+
+    def call(self, inputs: Any) -> Any:
+        """Map [B, inputs] to [B, units]."""
+        y = self._project(inputs)
+        y = y * ops.cast(self.scale, y.dtype) + ops.cast(self.bias, y.dtype)
+        return keras.activations.get(self.activation)(y)
+
+    def start_from(self, inputs: Any) -> None:
+        """Set scale and bias so that, before the activation, these inputs give mean 0, deviation 1.
+
+        Args:
+            inputs: float32 [B, inputs].
+        """
+        y = ops.cast(self._project(inputs), "float32")
+        scale = 1.0 / (ops.std(y, axis=0) + 1e-3)
+        self.scale.assign(scale)
+        self.bias.assign(-ops.mean(y, axis=0) * scale)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Replace the last dimension by the units."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": self.activation,
+            "learn_scale": self.learn_scale,
+            "seed": self.seed,
+        }

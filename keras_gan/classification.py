@@ -1,0 +1,254 @@
+"""Wiring: from labels of a few images to classifiers that were trained and judged."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_gan import (
+    callbacks,
+    checkpoints,
+    data,
+    files,
+    guards,
+    loop,
+    networks,
+    optimizers,
+    priors,
+    records,
+    summaries,
+)
+from keras_gan import workdir as workdirs
+from keras_gan.few_labels import FewLabels
+from keras_gan.interfaces import Preempted, UserError
+from keras_gan.labelled import Labelled, feed, load_labelled
+from keras_gan.metrics import agreement, linear_probe
+from keras_gan.networks import noisy
+from keras_gan.semi_supervised import SemiSupervisedGAN
+
+START_IMAGES = 500  # by which a new discriminator's units are scaled
+VALIDATE_EVERY = 10  # log intervals
+
+
+def build(
+    options: FewLabels,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    pixel_mean: np.ndarray | None = None,
+) -> SemiSupervisedGAN:
+    """Make the compiled pair that the options describe.
+
+    Args:
+        options: of the run.
+        image_shape: (H, W, C).
+        classes: K.
+        pixel_mean: the training images' mean, [H, W, C] in [0, 1]; the generator starts from it.
+    """
+    generator, discriminator = noisy.build(options, image_shape=image_shape, classes=classes)
+    if pixel_mean is not None:
+        networks.start_from_mean(generator, pixel_mean)
+    gan = SemiSupervisedGAN(
+        generator,
+        discriminator,
+        priors.Uniform(options.latent),
+        unlabelled_weight=options.unlabelled_weight,
+        generator_loss=options.generator_loss,
+        features=noisy.FEATURES,
+        seed=options.seed,
+    )
+
+    d_optimizer, g_optimizer = (
+        optimizers.build_optimizer(chosen, total_steps=options.steps, steps_per_epoch=1)
+        for chosen in (options.d_optimizer, options.g_optimizer)
+    )
+    gan.compile(d_optimizer=d_optimizer, g_optimizer=g_optimizer)
+    return gan
+
+
+class ValidationError(callbacks.Periodic):
+    """Writes and logs how often D is wrong on validation images.
+
+    Args:
+        held_out: images and labels.
+        written: where to.
+        every: steps between two looks.
+    """
+
+    def __init__(self, held_out: Labelled, written: summaries.Summaries, *, every: int):
+        super().__init__(every)
+        self._held_out, self._written = held_out, written
+
+    def act(self) -> None:
+        """Look now."""
+        wrong = judge(
+            agreement.classify(self.model.discriminator, self._held_out[0]), self._held_out
+        )
+        step = callbacks.current_step(self.model)
+        self._written.scalars(step, {"validation_error": wrong["error"]})
+        logging.info("Step %s: wrong on %.2f%% of validation", f"{step:,}", 100 * wrong["error"])
+
+
+def train(
+    options: FewLabels,
+    workdir: pathlib.Path,
+    examples: str | os.PathLike[str],
+    labelled: Labelled,
+    held_out: Labelled,
+) -> SemiSupervisedGAN:
+    """Train a pair, or go on where its work directory stopped.
+
+    Args:
+        options: of the run.
+        workdir: for checkpoints and curves; of this run and this process alone.
+        examples: a finished data folder.
+        labelled: what `load_labelled` read of it.
+        held_out: images and labels for a curve of the error; nothing is chosen by it.
+
+    Raises:
+        UserError: if the work directory's checkpoints are of other options or other data.
+        Preempted: if it was asked to end (SIGTERM); the same call goes on.
+    """
+    info = records.DatasetInfo.read(examples)
+    mean = records.read_statistics(examples)["pixel_mean"]
+    gan = build(options, info.image_shape, len(info.classes), mean)
+    saved = checkpoints.Checkpoints(workdir / "checkpoints", options, info.data_hash, keep=1)
+    restored = saved.restore(gan)
+    if not restored:
+        first_images = tf.constant(labelled[0][:START_IMAGES])
+        noisy.start_from(gan.discriminator, first_images, options.seed)
+    first, total = callbacks.current_step(gan), options.steps
+    if first >= total:
+        logging.info("%s is finished at step %s", workdir, f"{first:,}")
+        return gan
+    logging.info("%s: from step %s to %s", workdir, f"{first:,}", f"{total:,}")
+    written = summaries.Summaries(workdir / summaries.FOLDER)
+    waiting = data.Waiting()
+    saving = guards.SaveCheckpoints(lambda: saved.save(gan), every=options.checkpoint_every)
+    saving.set_model(gan)
+    signal = guards.StopOnSignal(lambda asked: asked)
+    steps_per_epoch = data.steps_per_epoch(info, batch_size=options.batch_size)
+    progress = callbacks.Progress(first, total, steps_per_epoch)
+    look = ValidationError(held_out, written, every=VALIDATE_EVERY * options.log_every)
+    if not restored:
+        saving.act()
+    with _saved_if_ended(saving), signal.listening(), contextlib.closing(progress):
+        loop.train(
+            gan,
+            total,
+            lambda step: waiting.watch(feed(options, labelled, examples, step)),
+            [
+                progress,
+                guards.StopOnNonFinite(),
+                guards.WhileThereIsRoom([callbacks.Curves(written, waiting), look, saving]),
+                signal,
+            ],
+            every=options.log_every,
+            restore=lambda: saved.restore(gan),
+        )
+        saving.act()
+    return gan
+
+
+@contextlib.contextmanager
+def _saved_if_ended(saving: guards.SaveCheckpoints) -> Iterator[None]:
+    """Save a run that is ended from outside."""
+    try:
+        yield
+    except Preempted as preempted:
+        raise Preempted(f"{preempted}. {_saved(saving)}.") from None
+    except KeyboardInterrupt:
+        logging.info(_saved(saving))
+        raise
+
+
+def _saved(saving: guards.SaveCheckpoints) -> str:
+    try:
+        return f"Saved as {saving.act()}; the same command goes on from there"
+    except Exception as error:
+        if not isinstance(error, guards.NonFinite) and not files.is_full(error):
+            raise
+        return f"Not saved: {error}"
+
+
+def judge(found: np.ndarray, of: Labelled) -> dict[str, float]:
+    """Return the share of wrong classes, `error`, and its standard error, `stderr`."""
+    right = agreement.agreement(found, of[1], int(max(found.max(), of[1].max())) + 1)
+    return {"error": 1 - right.mean, "stderr": right.stderr}
+
+
+def compare(
+    options: FewLabels, workdir: str | os.PathLike[str], examples: str | os.PathLike[str]
+) -> dict[str, dict[str, Any]]:
+    """Train with and without unlabelled images, and judge both, and linear probes, on the test set.
+
+    Args:
+        options: of the run with unlabelled images.
+        workdir: two runs' work directories are made in it; those that are there go on.
+        examples: a finished data folder with validation and test images.
+
+    Returns:
+        For each classifier, by name: `error` and `stderr` on the test images, `validation_error`;
+        of probes also `penalty`, which was chosen by it.
+
+    Raises:
+        UserError: if the data do not fit, or the work directory is of another run.
+        Preempted: if it was asked to end (SIGTERM); the same call goes on.
+    """
+    info = records.DatasetInfo.read(examples)
+    data.steps_per_epoch(info, batch_size=options.batch_size)
+    info.verify(examples)
+    validation, test = (
+        (data.load_split(examples, split), data.load_labels(examples, split))
+        for split in ("validation", "test")
+    )
+    labelled = load_labelled(options, examples)
+    workdir = pathlib.Path(workdir)
+    rows: dict[str, dict[str, Any]] = {}
+
+    def add(name: str, classify: Any, **more: float) -> None:
+        held_out = judge(classify(validation[0]), validation)
+        row = judge(classify(test[0]), test)
+        rows[name] = row | {"validation_error": held_out["error"]} | more
+
+    with workdirs.alone_in(workdir):
+        if (workdir / workdirs.RUN_FILE).exists():
+            raise UserError(
+                f"Expected --workdir to be new, empty or of this command; received {workdir}, "
+                "which is a run of keras_gan.train. Try another."
+            )
+        alone = dataclasses.replace(options, unlabelled_weight=0.0)
+        trained = {
+            "semi-supervised": (options, workdir / "semi_supervised"),
+            "labels alone": (alone, workdir / "labels_alone"),
+        }
+        discriminators = {
+            name: train(chosen, folder, examples, labelled, validation).discriminator
+            for name, (chosen, folder) in trained.items()
+        }
+    for name, network in discriminators.items():
+        add(name, lambda images, network=network: agreement.classify(network, images))
+    network = discriminators["semi-supervised"]
+    tap = keras.Model(network.input, network.get_layer(noisy.FEATURES).output)
+    features = {
+        "linear probe, D's features": lambda images: np.asarray(
+            tap.predict(images, batch_size=500, verbose=0)
+        ),
+        "linear probe, pixels": lambda images: images.reshape(len(images), -1),
+    }
+    for name, of in features.items():
+        logging.info("Fitting: %s", name)
+        judges = (of(validation[0]), validation[1])
+        probe = linear_probe.fit_best(of(labelled[0]), labelled[1], len(info.classes), judges)
+        add(
+            name,
+            lambda images, probe=probe, of=of: probe.classify(of(images)),
+            penalty=probe.penalty,
+        )
+    return rows

@@ -1,0 +1,182 @@
+"""Semi-supervised learning: a discriminator that also classifies (Salimans et al. 2016).
+
+D tells K classes and "generated" apart, K + 1 in all. One of their logits is free, so that of
+"generated" is 0 and D has K outputs l. Then, with Z = sum exp l,
+    p(class k | x, real) = exp l_k / Z    and    D(x) = p(real | x) = Z / (Z + 1),
+whose logit is log Z = logsumexp l: the game is that of `losses`, played with it.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_gan import losses, priors
+
+GENERATOR_LOSSES = ("feature_matching", *losses.LOSSES)
+
+
+def real_logit(logits: tf.Tensor) -> tf.Tensor:
+    """Return the logit of D(x) = Z / (Z + 1), float32 [B], of class logits, float32 [B, K]."""
+    return tf.reduce_logsumexp(logits, axis=-1)
+
+
+def supervised_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Return -log p(label | x, real), float32 [B], of class logits [B, K] and labels, int [B]."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def unsupervised_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Return -log D(x) - log(1 - D(G(z))), float32 [B], of both images' class logits [B, K]."""
+    return losses.LOSSES["minimax"].discriminator(real_logit(real), real_logit(fake))
+
+
+def feature_distance(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Return the mean square difference of two batches' mean features, each float32 [B, F]."""
+    return tf.reduce_mean(tf.square(tf.reduce_mean(real, axis=0) - tf.reduce_mean(fake, axis=0)))
+
+
+class SemiSupervisedGAN(keras.Model):
+    """A generator against a discriminator that also classifies.
+
+    Args:
+        generator: z, float32 [B, d] -> images, float32 [B, H, W, C] in [0, 1].
+        discriminator: images -> class logits, float32 [B, K].
+        prior: the distribution of z, from `keras_gan.priors`.
+        unlabelled_weight: of the unsupervised loss, beside the supervised one; 0 trains D on labels
+            alone, and G not at all.
+        generator_loss: one of `GENERATOR_LOSSES`.
+        features: name of the layer of D whose mean G matches.
+        seed: of all noise and masks, in [0, 2**32).
+    """
+
+    average = None  # no moving average, which a `GAN` may have
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        prior: priors.Prior,
+        *,
+        unlabelled_weight: float = 0.5,
+        generator_loss: str = "feature_matching",
+        features: str = "features",
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if generator_loss not in GENERATOR_LOSSES:
+            raise ValueError(
+                f"Expected generator_loss to be one of {', '.join(GENERATOR_LOSSES)}; received "
+                f"{generator_loss=}."
+            )
+        if unlabelled_weight < 0 or not 0 <= seed < 2**32:
+            raise ValueError(
+                "Expected unlabelled_weight of at least 0 and seed in [0, 2**32); received "
+                f"{unlabelled_weight=}, {seed=}."
+            )
+        self.generator, self.discriminator, self.prior = generator, discriminator, prior
+        self.unlabelled_weight, self.generator_loss = unlabelled_weight, generator_loss
+        self.seed = seed
+        tapped = [discriminator.outputs[0], discriminator.get_layer(features).output]
+        self.judge = keras.Model(discriminator.inputs[0], tapped, name="judge")
+        self.step = self._counter("step")
+        self.retries = self._counter("retries")  # times that a run was rolled back
+        played = ("d_loss", "g_loss", "d_real", "d_fake") if unlabelled_weight else ("d_loss",)
+        self.means = {name: keras.metrics.Mean(name) for name in (*played, "labelled_loss")}
+        self.built = True
+
+    def _counter(self, name: str) -> keras.Variable:
+        return self.add_weight(
+            shape=(), initializer="zeros", dtype="int64", trainable=False, name=name
+        )
+
+    def compile(
+        self,
+        *,
+        d_optimizer: keras.optimizers.Optimizer,
+        g_optimizer: keras.optimizers.Optimizer,
+        **kwargs: Any,
+    ) -> None:
+        """Choose the optimizers; `jit_compile` and others are as in Keras."""
+        super().compile(optimizer=None, **kwargs)
+        self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
+        # An optimizer that is not built before weights are loaded starts from zero moments.
+        d_optimizer.build(self.discriminator.trainable_variables)
+        g_optimizer.build(self.generator.trainable_variables)
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Move both networks from the same point, on the same noise and the same masks.
+
+        Args:
+            data: labelled images, float32 [n, H, W, C] in [0, 1]; their labels, int [n]; and images
+                without labels, [m, H, W, C], which nothing is done with if their loss weighs 0.
+
+        Returns:
+            The means, since they were last reset, of the losses, D(x) and D(G(z)).
+        """
+        labelled, labels, *unlabelled = data
+        if self.unlabelled_weight:
+            self._play(labelled, labels, *unlabelled)
+        else:
+            self._learn_labels(labelled, labels)
+        self.step.assign_add(1)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def _play(self, labelled: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> None:
+        n = tf.shape(labelled)[0]
+        z = self.prior.sample(tf.shape(real)[0], self._key(priors.DISCRIMINATOR_NOISE))
+        with tf.GradientTape(persistent=True) as tape:
+            with priors.masks(self.generator, self._key(priors.OWN_MASKS)):
+                fake = self.generator(z, training=True)
+            seen = tf.concat([labelled, real], axis=0)
+            logits, features = self._judge(seen, priors.REAL_MASKS)
+            labelled_logits, real_logits = logits[:n], logits[n:]
+            fake_logits, fake_features = self._judge(fake, priors.FAKE_MASKS)
+
+            supervised = tf.reduce_mean(supervised_loss(labelled_logits, labels))
+            unsupervised = tf.reduce_mean(unsupervised_loss(real_logits, fake_logits))
+            d_loss = supervised + self.unlabelled_weight * unsupervised
+            if self.generator_loss == "feature_matching":
+                g_loss = feature_distance(features[n:], fake_features)
+            else:
+                fooled = losses.LOSSES[self.generator_loss].generator
+                g_loss = tf.reduce_mean(fooled(real_logit(fake_logits)))
+        for network, optimizer, loss in (
+            (self.discriminator, self.d_optimizer, d_loss),
+            (self.generator, self.g_optimizer, g_loss),
+        ):
+            weights = network.trainable_variables
+            optimizer.apply(tape.gradient(loss, weights), weights)
+        self._log(
+            d_loss=d_loss,
+            g_loss=g_loss,
+            labelled_loss=supervised,
+            d_real=tf.sigmoid(real_logit(real_logits)),
+            d_fake=tf.sigmoid(real_logit(fake_logits)),
+        )
+
+    def _learn_labels(self, labelled: tf.Tensor, labels: tf.Tensor) -> None:
+        weights = self.discriminator.trainable_variables
+        with tf.GradientTape() as tape:
+            logits, _ = self._judge(labelled, priors.REAL_MASKS)
+            loss = tf.reduce_mean(supervised_loss(logits, labels))
+        self.d_optimizer.apply(tape.gradient(loss, weights), weights)
+        self._log(d_loss=loss, labelled_loss=loss)
+
+    def _judge(self, images: tf.Tensor, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return D's class logits and features of images, with noise of this step."""
+        with priors.masks(self.judge, self._key(stream)):
+            return self.judge(images, training=True)
+
+    def _key(self, stream: int) -> tf.Tensor:
+        retry = self.retries.value % priors.MAX_RETRIES * priors.MAX_REPLICAS
+        return priors.key(self.seed, stream, self.step.value, retry)
+
+    def _log(self, **values: tf.Tensor) -> None:
+        for name, value in values.items():
+            self.means[name].update_state(value)
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return class logits, float32 [B, K], of images, float32 [B, H, W, C] in [0, 1]."""
+        return self.discriminator(images, training=training)

@@ -12,7 +12,7 @@ import sys
 
 from absl import flags, logging
 
-from keras_gan import cli, trained
+from keras_gan import cli
 from keras_gan.interfaces import UserError
 
 FLAGS = flags.FlagValues()
@@ -41,7 +41,7 @@ def main(values: flags.FlagValues) -> None:
     export_dir = pathlib.Path(values.export_dir or f"saved_models/{name}")
     cli.expect_writable(export_dir)
     cli.import_tensorflow()
-    from keras_gan import card, evaluation
+    from keras_gan import card, evaluation, trained
 
     def measured(step: int, data_hash: str) -> dict[str, object]:
         found = evaluation.kept(values.workdir, step, data_hash)

@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from keras_gan import cli, config, files, overrides, trained
+from keras_gan import cli, config, files, overrides
 from keras_gan.interfaces import UserError
 
 FLAGS = flags.FlagValues()
@@ -56,7 +56,7 @@ def main(values: flags.FlagValues) -> None:
     cli.import_tensorflow()
     import numpy as np
 
-    from keras_gan import encoders
+    from keras_gan import encoders, trained
     from keras_gan.metrics import recovery
 
     gan, run = trained.load_run(values.workdir, values.checkpoint)

@@ -32,10 +32,10 @@ def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
     if not values.workdir:
         raise UserError("Expected --workdir; received none. Try --workdir=runs/mnist.")
-    if values.out and not values.out.endswith(".html"):
-        raise UserError(f"Expected --out to end in .html; received {values.out}.")
     if values.out:
         cli.expect_writable(pathlib.Path(values.out).parent)
+        if not values.out.endswith(".html"):
+            raise UserError(f"Expected --out to end in .html; received {values.out}.")
     from keras_gan import pages
 
     print(f"Report: {pages.write_report(values.workdir, values.out)}")  # noqa: T201

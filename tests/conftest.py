@@ -47,6 +47,14 @@ def quick_exports(request, monkeypatch):
         monkeypatch.setattr(export, "_compare", lambda *arguments: None)
 
 
+@pytest.fixture
+def without_exports(monkeypatch, tmp_path):
+    """Leave out the export at the end of a training run, which takes seconds."""
+    from keras_gan import trained
+
+    monkeypatch.setattr(trained, "export_once", lambda *arguments: tmp_path)
+
+
 def write_examples(
     folder: pathlib.Path, counts: dict[str, int], shape=(8, 8, 1), seed=0, parameters=None
 ):

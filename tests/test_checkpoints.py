@@ -265,6 +265,7 @@ def test_a_full_disk_is_recognised(error):
     assert not files.is_full(ValueError("no space"))
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_the_run_keeps_the_best_by_held_out_likelihood(examples, tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=12)
     result = experiment.train(recipe, tmp_path / "w", examples, tmp_path / "e", keep=1)

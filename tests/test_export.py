@@ -507,8 +507,8 @@ def test_nothing_unpickles_or_unpacks():
 def test_an_export_that_differs_from_the_live_model_never_appears(gan, tmp_path, monkeypatch):
     real = signatures.build
 
-    def wrong(model):
-        made = real(model)
+    def wrong(*arguments):
+        made = real(*arguments)
         takes, function, requests = made["sample"]
 
         def brighter(seed):  # the graph was made of another function than is compared

@@ -80,6 +80,7 @@ def test_the_first_bad_tensor_and_step_are_named(examples, tmp_path, poison, sai
     assert not guards.non_finite_weight(gan)
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_rollback_goes_on_with_other_noise(examples, tmp_path, poison, said):
     plain = experiment.train(RECIPE, *folders(examples, tmp_path / "plain"))
     poison(7, 2)  # once when trained, once when played again
@@ -95,6 +96,7 @@ def test_rollback_goes_on_with_other_noise(examples, tmp_path, poison, said):
     assert int(again.retries.numpy()) == 1
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_what_does_not_come_again_is_said(examples, tmp_path, poison, said):
     poison(7, 1)
     experiment.train(RECIPE, *folders(examples, tmp_path), on_nan="rollback")
@@ -221,6 +223,7 @@ def test_a_signal_on_a_full_disk_still_says_that_it_goes_on(examples, tmp_path, 
         experiment.train(RECIPE, *folders(examples, tmp_path))
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_a_full_disk_loses_no_training(examples, tmp_path, monkeypatch, said):
     no_room(monkeypatch, "step-0000004", "step-0000006")
     result = experiment.train(RECIPE, *folders(examples, tmp_path), keep=9)

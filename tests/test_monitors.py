@@ -334,7 +334,7 @@ def test_a_warned_run_goes_on_and_logs_the_held_out_bound(examples, tmp_path, lo
     assert card.versions(tmp_path / "e") == [1]
     assert (tmp_path / "w" / "checkpoints" / "step-0000008" / "checkpoint.json").is_file()
     points = scalars(result.logs)
-    assert [step for step, _ in points["held_out/jsd_bound"]] == [5, 10]
+    assert [step for step, _ in points["held_out/jsd_bound"]] == [0, 5, 10]
     for (_, loss), (_, bound) in zip(
         points["held_out/d_loss"], points["held_out/jsd_bound"], strict=True
     ):

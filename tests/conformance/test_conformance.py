@@ -18,14 +18,16 @@ from keras_gan.servable import Servable
 from tests.conformance.cases import CASES, LOSSES, NETWORKS, smooth
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=CASES, scope="module")
 def recipe(request):
     return CASES[request.param]
 
 
-def trained(recipe, examples, steps=3):
+@pytest.fixture(scope="module")
+def gan(recipe, examples):
+    """One model of each case, after some steps; a test may go on with it."""
     gan = build(recipe, (8, 8, 1), train_images=240, classes=10)
-    fit(gan, recipe, examples, steps)
+    fit(gan, recipe, examples, 3)
     return gan
 
 
@@ -80,8 +82,7 @@ def known_last_bit(request, recipe):
 
 
 @pytest.mark.usefixtures("known_last_bit")
-def test_load_model_restores_everything_and_goes_on_alike(recipe, examples, tmp_path):
-    gan = trained(recipe, examples)
+def test_load_model_restores_everything_and_goes_on_alike(gan, recipe, examples, tmp_path):
     gan.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
     assert isinstance(loaded, GAN)
@@ -92,17 +93,15 @@ def test_load_model_restores_everything_and_goes_on_alike(recipe, examples, tmp_
     assert_equal_states(state(gan), state(loaded))
 
 
-def test_save_weights_holds_both_optimizers(recipe, examples, tmp_path):
-    gan = trained(recipe, examples)
+def test_save_weights_holds_both_optimizers(gan, recipe, tmp_path):
     gan.save_weights(tmp_path / "gan.weights.h5")
     fresh = build(recipe, (8, 8, 1), train_images=240, classes=10)
     fresh.load_weights(tmp_path / "gan.weights.h5")
     assert_equal_states(state(gan), state(fresh))
 
 
-@pytest.mark.usefixtures("known_last_bit")
-def test_resumed_run_equals_the_uninterrupted_one(recipe, examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(trained, "export_once", lambda *arguments: tmp_path)  # seconds, twice
+@pytest.mark.usefixtures("known_last_bit", "without_exports")
+def test_resumed_run_equals_the_uninterrupted_one(recipe, examples, tmp_path):
     whole = train(recipe, tmp_path / "whole", examples, tmp_path / "export_whole")
     half = dataclasses.replace(recipe, steps=3)
     train(half, tmp_path / "parts", examples, tmp_path / "export_parts")
@@ -141,8 +140,7 @@ def fit_on(gan, dataset):
     return gan.fit(dataset, epochs=1, steps_per_epoch=4, shuffle=False, verbose=0).history
 
 
-def test_export_equals_live(recipe, examples, tmp_path):
-    gan = trained(recipe, examples)
+def test_export_equals_live(gan, recipe, tmp_path):
     folder = export.export(gan, tmp_path / "model")
     with contextlib.closing(Servable(folder)) as servable:  # TensorFlow's C++ loader
         inputs = {"seed": image_seeds(7, seed=3)}
@@ -162,10 +160,9 @@ def test_export_equals_live(recipe, examples, tmp_path):
         assert np.abs(expected - gan.sample(7, seed=3)).max() > 1e-6
 
 
-def test_keras_export_serves_the_generator(recipe, examples, tmp_path):
+def test_keras_export_serves_the_generator(gan, recipe, tmp_path):
     import tensorflow as tf
 
-    gan = trained(recipe, examples)
     gan.export(tmp_path / "keras_export", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "keras_export"))
     z = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)

@@ -78,12 +78,7 @@ def read(workdir: str | os.PathLike[str]) -> Run:
         UserError: if the folder is no run's.
     """
     workdir = pathlib.Path(workdir)
-    about = workdirs.read_run(workdir)
-    if about is None:
-        raise UserError(
-            f"Expected a work directory of keras_gan.train, with {workdirs.RUN_FILE} in it; "
-            f"received {workdir}."
-        )
+    about = workdirs.expect_run(workdir)
     examples, data_hash = pathlib.Path(about["examples"]), about["data_hash"]
     data = None
     with contextlib.suppress(UserError, OSError):  # it may have been moved or deleted

@@ -29,12 +29,7 @@ def load_run(workdir: str | os.PathLike[str], which: str = "newest") -> tuple[GA
         UserError: if it is not a work directory, or has no checkpoint yet.
     """
     workdir = pathlib.Path(workdir)
-    run = workdirs.read_run(workdir)
-    if run is None:
-        raise UserError(
-            f"Expected a work directory of keras_gan.train, with {workdirs.RUN_FILE} in it; "
-            f"received {workdir}."
-        )
+    run = workdirs.expect_run(workdir)
     gan = building.build(
         run["recipe"],
         tuple(run["image_shape"]),

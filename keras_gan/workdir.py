@@ -68,6 +68,17 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any] | None:
     return run
 
 
+def expect_run(workdir: pathlib.Path) -> dict[str, Any]:
+    """Read a run's `run.json`, or fail if the folder is no run's."""
+    run = read_run(workdir)
+    if run is None:
+        raise UserError(
+            f"Expected a work directory of keras_gan.train, with {RUN_FILE} in it; received "
+            f"{workdir}."
+        )
+    return run
+
+
 def expect_same_data(
     recipe: Recipe, info: records.DatasetInfo, examples: str | os.PathLike[str]
 ) -> None:

@@ -19,6 +19,7 @@ from keras_gan import (
     distribution,
     files,
     guards,
+    masks,
     monitors,
     pictures,
     probe,
@@ -26,11 +27,13 @@ from keras_gan import (
     records,
     summaries,
 )
+from keras_gan.conditionals import Conditionals
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Preempted
 
 PROBE_EVERY = 5  # log intervals between two looks at D where it does not learn
+PUZZLES = 10  # images that a grid completes
 NEIGHBOUR_BYTES = 2**28  # of training images, kept in memory to find samples' neighbours
 
 
@@ -78,8 +81,15 @@ class Beside:
         self.alarm = monitors.CollapseAlarm(
             held_out, self.summaries, every=every, stop=stop_if_collapsed
         )
+        puzzled = held_out[:PUZZLES]
         self.grids = callbacks.SampleGrids(
-            workdir / "samples", self.summaries, every=recipe.sample_every, early=recipe.log_every
+            workdir / "samples",
+            self.summaries,
+            every=recipe.sample_every,
+            early=recipe.log_every,
+            puzzles=(puzzled, masks.typical(info.image_shape, len(puzzled)))
+            if isinstance(gan, Conditionals)
+            else None,
         )
         self._likelihood = monitors.Likelihood(held_out, split, self.summaries, every=every)
         self._saving = guards.SaveCheckpoints(
@@ -98,7 +108,11 @@ class Beside:
         )
 
         def labels(of: str, count: int = monitors.IMAGES) -> np.ndarray | None:
-            return data.load_labels(examples, of, count) if gan.condition else None
+            return data.load_labels(examples, of, count) if recipe.conditional else None
+
+        told = labels("train"), labels(split)
+        if isinstance(gan, Conditionals):
+            told = gan.puzzles(train[: monitors.IMAGES]), gan.puzzles(held_out)
 
         self._probe = probe.Probe(
             train[: monitors.IMAGES],
@@ -106,7 +120,7 @@ class Beside:
             self.summaries,
             every=PROBE_EVERY * recipe.log_every,
             batch_size=recipe.batch_size,
-            labels=(labels("train"), labels(split)),
+            labels=told,
         )
 
         self._room = guards.WhileThereIsRoom(
@@ -149,7 +163,7 @@ class Beside:
     def _describe(self, name: str) -> None:
         self.summaries.settings(self._recipe, name)
         shape = (1, self._gan.prior.dimension)
-        labels = np.zeros(1, np.int64) if self._gan.condition else None
+        labels = np.zeros(1, np.int64) if self._gan.num_classes else None
         play = tf.function(lambda z: self._gan.logits(self._gan(z, labels), labels))
         self.summaries.graph(play.get_concrete_function(tf.TensorSpec(shape)))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import networks, optimizers, priors, records, scales
+from keras_gan import conditionals, networks, optimizers, priors, records, scales
 from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
@@ -34,6 +34,9 @@ def build(
             "Expected labelled images for conditional=true; received data without classes. Try "
             "--set conditional=false, or images in a folder for each class."
         )
+    told: int | tuple[int, int, int] = classes if recipe.conditional else 0
+    if recipe.inpainting:
+        told = conditionals.parts_shape(image_shape)
     generator, discriminator = networks.build_networks(
         recipe.network,
         latent=recipe.latent,
@@ -42,20 +45,27 @@ def build(
         pixel_mean=pixel_mean,
         seed=recipe.seed,
         dtype=recipe.compute_dtype,
-        conditions=classes if recipe.conditional else 0,
+        conditions=told,
     )
-    gan = GAN(
+    if recipe.inpainting:
+        generator = conditionals.composing(generator)
+    more = {"energy_score": recipe.energy_score} if recipe.inpainting else {}
+    kind = conditionals.Conditionals if recipe.inpainting else GAN
+    gan = kind(
         generator,
         discriminator,
         priors.PRIORS[recipe.prior](recipe.latent),
         d_steps=recipe.d_steps,
         g_steps=recipe.g_steps,
+        max_lead=recipe.max_lead,
+        top_share=recipe.top_share,
         update=recipe.update,
         ema_decay=recipe.ema_decay,
         scale=scales.ContrastNormalization() if recipe.scale == "contrast" else None,
         num_classes=classes if recipe.conditional else None,
         seed=recipe.seed,
         name=recipe.name,
+        **more,
     )
     steps_per_epoch = max(1, train_images // recipe.images_per_step)
     total = recipe.total_steps(train_images)

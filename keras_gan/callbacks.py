@@ -19,7 +19,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from keras_gan import cli, data, images, optimizers
+from keras_gan import cli, conditionals, data, images, optimizers
 from keras_gan.interfaces import class_rows
 from keras_gan.summaries import Summaries
 
@@ -29,11 +29,13 @@ NAMES = {
     "g_loss": "g_loss",
     "d_real": "D(x)",
     "d_fake": "D(G(z))",
+    "d_steps": "d_steps",
     "z_error": "(E(x)-z)^2",
 }
 WIDE = "Epoch {desc} |{bar}| {n_fmt}/{total_fmt} {rate_fmt} {remaining} left{postfix}"
 NARROW = "{desc} {n_fmt}/{total_fmt} {rate_fmt} {remaining}{postfix}"  # fits 80 columns
 COLUMNS = 8  # of a grid with a row for each class
+DRAWS = 5  # completions of one image in a grid
 PLAIN_SECONDS = 15  # between two lines where there is no terminal
 
 
@@ -120,7 +122,11 @@ class Curves(keras.callbacks.Callback):
         now = (current_step(self.model), time.monotonic(), self._waiting.seconds)
         steps, seconds, waited = (b - a for a, b in zip(self._start, now, strict=True))
         self._start, step = now, now[0]
-        found = {NAMES[name]: value for name, value in (logs or {}).items() if name in NAMES}
+        logs = logs or {}
+        found = {text: logs[name] for name, text in NAMES.items() if name in logs}
+        if logs.get("d_steps") == 0:  # D rested all the time, and these are means of nothing
+            for name in ("d_loss", "d_real", "d_fake"):
+                found.pop(NAMES[name])
         found["speed/steps_per_second"] = steps / seconds
         if self._waiting.measures:
             found["speed/waiting_for_input"] = min(1.0, waited / seconds)
@@ -188,6 +194,8 @@ class SampleGrids(Periodic):
         early: the first grids come after so many steps, and twice as many, and so on.
         n: images in a grid.
         seed: of the noise.
+        puzzles: of a model that completes images: images, float32 [m, H, W, C] in [0, 1], and what
+            is known of each, float32 [m, H, W, 1]; they take the samples' place.
     """
 
     def __init__(
@@ -199,8 +207,10 @@ class SampleGrids(Periodic):
         early: int = 0,
         n: int = 64,
         seed: int = 0,
+        puzzles: tuple[np.ndarray, np.ndarray] | None = None,
     ):
         super().__init__(every, early=early)
+        self._puzzles = puzzles
         self._directory = pathlib.Path(directory)
         self._summaries = summaries
         self._n, self._seed = n, seed
@@ -208,7 +218,10 @@ class SampleGrids(Periodic):
     def act(self) -> pathlib.Path:
         """Draw now; return the file."""
         step = current_step(self.model)
-        canvas = sample_grid(self.model, self._n, seed=self._seed)
+        if self._puzzles is None:
+            canvas = sample_grid(self.model, self._n, seed=self._seed)
+        else:
+            canvas = conditionals.picture(self.model, *self._puzzles, draws=DRAWS, seed=self._seed)
         path = self._directory / f"step-{step:07d}.png"
         images.write_png(path, canvas)
         self._summaries.image(step, "samples", canvas)

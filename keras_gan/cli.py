@@ -14,6 +14,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import flags, logging
 
@@ -90,7 +91,7 @@ def run(
             value = values[name].value
             if isinstance(value, list):
                 values[name].value = [_at_home(one) for one in value]
-            elif isinstance(value, str):
+            else:
                 values[name].value = _at_home(value)
         main(values, *([extra] if pass_on else []))
     except (flags.Error, UserError) as error:
@@ -125,9 +126,10 @@ def given(values: flags.FlagValues) -> list[str]:
     return [argument for flag in present for argument in flag.serialize().split("\n")]
 
 
-def _at_home(value: str) -> str:
-    """Write out a path in the user's home folder."""
-    return str(pathlib.Path(value).expanduser()) if value.startswith("~/") else value
+def _at_home(value: Any) -> Any:
+    """Write out a path in the user's home folder; return what is none as it is."""
+    at_home = isinstance(value, str) and value.startswith("~/")
+    return str(pathlib.Path(value).expanduser()) if at_home else value
 
 
 def expect_flags(arguments: Sequence[str]) -> None:

@@ -17,14 +17,21 @@ class Condition:
     Args:
         width: numbers in c, float32 [B, width], as the networks get it; 0 for none.
         num_classes: K, if labels are class numbers in [0, K); None if they are vectors.
+        optional: whether nothing may be told: the networks get zeros then.
     """
 
     width: int = 0
     num_classes: int | None = None
+    optional: bool = False
 
     def __bool__(self) -> bool:
         """Say whether there is a c."""
         return self.width > 0
+
+    @property
+    def required(self) -> bool:
+        """Say whether there is a c that must be told."""
+        return bool(self) and not self.optional
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -68,7 +75,7 @@ class Condition:
                 whatever only calls `sample` sees all of them.
 
         Returns:
-            int64 [n] or float32 [n, width]; None without a c.
+            int64 [n] or float32 [n, width]; None without a c, or one that is told nothing.
 
         Raises:
             UserError: if they are not of this form, or vectors are missing.
@@ -79,6 +86,8 @@ class Condition:
                     "Expected no labels: this model is not conditional; received "
                     f"labels={_shown(labels)}. Try training with --set conditional=true."
                 )
+            return None
+        if labels is None and self.optional:
             return None
         if labels is None and self.num_classes:
             return np.arange(n) % self.num_classes

@@ -256,6 +256,10 @@ class Recipe:
         network: the pair of networks.
         conditional: whether both networks are told the image's class: p(x|c) of section 7. The data
             must have labels.
+        inpainting: whether the networks are told a part of the image, drawn anew each time, and G
+            completes it: all conditionals p(x_S | x_not-S) of section 7.
+        energy_score: with inpainting, weight of the energy score in G's loss, which keeps several
+            completions of one image apart; 0 for none.
         generator_from: an earlier run's work directory: its generator's layers become the last ones
             of this run's generator, which goes on training them; empty for none.
         loss: a name in `losses.LOSSES`.
@@ -264,6 +268,10 @@ class Recipe:
         d_steps: discriminator steps per generator step: k in Algorithm 1.
         g_steps: generator steps per round; more than 1 train G against a stale discriminator, which
             the paper warns of ("the Helvetica scenario").
+        max_lead: while the discriminator's lead, the moving mean of D(x) - D(G(z)), is above this,
+            it rests, and d_steps is the most that it takes in a round; 1 for always d_steps.
+        top_share: share of the generator's samples, those that D judges most real, from which it
+            learns; 1 for all.
         batch_size: m in Algorithm 1: images per discriminator step.
         d_optimizer: the discriminator's optimizer.
         g_optimizer: the generator's optimizer.
@@ -290,12 +298,16 @@ class Recipe:
     latent: int = 100
     network: Network = dataclasses.field(default_factory=MaxoutMLP)
     conditional: bool = False
+    inpainting: bool = False
+    energy_score: float = 0.0
     generator_from: str = ""
     loss: Literal["minimax", "non_saturating"] = "non_saturating"
     update: Literal["alternating", "simultaneous"] = "simultaneous"
     r1: float = 0.0
     d_steps: int = 1
     g_steps: int = 1
+    max_lead: float = 1.0
+    top_share: float = 1.0
     batch_size: int = 100
     d_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     g_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
@@ -331,6 +343,9 @@ class Recipe:
             epochs=self.epochs,
             steps=self.steps,
         )
+        for name in ("max_lead", "top_share"):
+            value = getattr(self, name)
+            _expect(0 < value <= 1, f"{name} in (0, 1]", **{name: value})
         _expect(self.r1 >= 0, "r1 of at least 0", r1=self.r1)
         _expect(0 <= self.ema_decay < 1, "ema_decay in [0, 1)", ema_decay=self.ema_decay)
         _expect(
@@ -339,6 +354,17 @@ class Recipe:
             image_size=self.image_size,
         )
         validation_rule(self.validation)
+        _expect(
+            not self.inpainting or (not self.conditional and self.scale == "unit"),
+            "inpainting=true with conditional=false and scale=unit",
+            conditional=self.conditional,
+            scale=self.scale,
+        )
+        _expect(
+            self.energy_score == 0 or (self.inpainting and self.energy_score > 0),
+            "energy_score of 0, or above 0 with inpainting=true",
+            energy_score=self.energy_score,
+        )
 
     @property
     def images_per_step(self) -> int:

@@ -48,6 +48,7 @@ PLANS = (
         HALF,
         limits=(0, 1),
     ),
+    Plan("Steps of D in a round", (("d_steps", "discriminator", 0),), limits=(0, None)),
     Plan(
         "Loss of D without dropout",
         (

@@ -185,8 +185,9 @@ def _grid(gan: GAN) -> np.ndarray:
     if gan.num_classes:
         labels = class_rows(gan.num_classes, CLASS_COLUMNS)
         return images.grid(gan.sample(len(labels), seed=0, labels=labels), CLASS_COLUMNS)
-    width = gan.condition.width  # of vectors, of which the model does not say what they may be
-    zeros = np.zeros((GRID_IMAGES, width)) if width else None
+    # Of vectors the model does not say what they may be.
+    required = gan.condition.required
+    zeros = np.zeros((GRID_IMAGES, gan.condition.width)) if required else None
     return images.grid(gan.sample(GRID_IMAGES, seed=0, labels=zeros))
 
 
@@ -197,7 +198,7 @@ def _facts(gan: GAN, folder: pathlib.Path, inference: Inference | None) -> dict[
         "image_shape": list(gan.image_shape),
         "latent": gan.prior.dimension,
         **({"num_classes": gan.num_classes} if gan.num_classes else {}),
-        **({"conditions": gan.condition.width} if gan.condition else {}),
+        **({"conditions": gan.condition.width} if gan.condition.required else {}),
         "max_rows": MAX_ROWS,
         "weights": "live" if gan.average is None else "moving average",
         "weights_sha256": weights_sha256(gan, inference),

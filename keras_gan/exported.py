@@ -13,6 +13,7 @@ from keras_gan.conditions import Condition
 from keras_gan.interfaces import (
     MAX_ROWS,
     UserError,
+    expect_puzzles,
     expect_truncation,
     generate_in_batches,
     image_seeds,
@@ -98,6 +99,36 @@ class ExportedSampler:
     def reconstruct(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Make images, float32 [n, H, W, C] in [0, 1], of what `infer` says of images."""
         return self._answer_images("reconstruct", "images", images, labels)
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether it completes images."""
+        return "inpaint" in self._model.signatures
+
+    def inpaint(self, images: np.ndarray, masks: np.ndarray, *, seed: int) -> np.ndarray:
+        """Paint what is missing of images, as `Conditionals.inpaint` does.
+
+        Raises:
+            UserError: if the export is no such model's, or images or masks are not as it says.
+        """
+        if not self.inpaints:
+            raise UserError(
+                f"Expected an export of a model that completes images; received {self.folder}. "
+                "Try one of python -m keras_gan.train --recipe=mnist_inpainting."
+            )
+        masks = expect_puzzles(images, masks, self.image_shape)
+        seeds = image_seeds(len(images), seed)
+        answer = self._model.signatures["inpaint"]
+        parts = [slice(i, i + MAX_ROWS) for i in range(0, len(images), MAX_ROWS)]
+        painted = [
+            answer(
+                images=tf.constant(images[part]),
+                masks=tf.constant(masks[part]),
+                seed=tf.constant(seeds[part]),
+            )["images"].numpy()
+            for part in parts
+        ]
+        return np.concatenate(painted)
 
     def _answer_images(
         self, signature: str, name: str, images: np.ndarray, labels: Any

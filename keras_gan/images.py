@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import pathlib
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_gan.files import replacing
+from keras_gan.interfaces import UserError
 
 WHITE = 255
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -155,6 +157,44 @@ def to_shape(picture: Image.Image, shape: tuple[int, int, int], how: str) -> np.
             raise BadImage(f"of another size: {picture.width} x {picture.height} pixels")
         picture = fit(picture, width, how)
     return pixels(picture, channels)
+
+
+def read_images(
+    path: str | os.PathLike[str], shape: tuple[int, int, int], how: str | None
+) -> np.ndarray:
+    """Read an image file, or a folder of them, in the order of their names.
+
+    Args:
+        path: of the file or folder: what `--images` says.
+        shape: (H, W, C) to bring them to.
+        how: as `fit` has it; None refuses images of another size.
+
+    Returns:
+        float32 [n, H, W, C] in [0, 1].
+
+    Raises:
+        UserError: if there are none, or one is no image, or of another size.
+    """
+    place = pathlib.Path(path)
+    found = (
+        sorted(file for file in place.iterdir() if file.is_file()) if place.is_dir() else [place]
+    )
+    if not found:
+        raise UserError(f"Expected --images to have images; received {path}, which is empty.")
+    read = []
+    for file in found:
+        try:
+            picture = decode(file.read_bytes(), max(shape[:2]) if how else 0)
+            if how is None and picture.size != (shape[1], shape[0]):
+                raise BadImage(
+                    f"of {picture.width}x{picture.height} pixels, not {shape[1]}x{shape[0]}"
+                )
+            read.append(to_shape(picture, shape, how or "crop"))
+        except BadImage as error:
+            raise UserError(
+                f"Expected --images to be images; received {file}, which is {error}."
+            ) from error
+    return to_float(np.stack(read))
 
 
 def has_colour(picture: Image.Image) -> bool:

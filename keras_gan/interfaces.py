@@ -62,6 +62,31 @@ def expect_truncation(truncation: float, has_centre: bool = True) -> None:
         )
 
 
+def expect_puzzles(
+    images: np.ndarray, masks: np.ndarray, image_shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Fail if images and masks are not what can be completed; return a mask for each image.
+
+    Raises:
+        UserError: if so.
+    """
+    n, shape = len(images), tuple(image_shape)
+    if images.shape != (n, *shape) or images.dtype != np.float32:
+        raise UserError(
+            f"Expected float32 images of shape [n, {', '.join(map(str, shape))}]; received "
+            f"{images.dtype} of shape {images.shape}."
+        )
+    if not ((images >= 0) & (images <= 1)).all():  # nan is not
+        raise UserError(f"Expected images in [0, 1]; received {images.min()} to {images.max()}.")
+    holes = (*shape[:2], 1)
+    if masks.shape not in (holes, (n, *holes)) or not np.isin(masks, (0, 1)).all():
+        raise UserError(
+            f"Expected masks of 0 and 1 of shape {list(holes)}, or one for each of {n} images; "
+            f"received shape {masks.shape}, from {masks.min()} to {masks.max()}."
+        )
+    return np.broadcast_to(masks, (n, *holes)).astype(np.float32)
+
+
 class Sampler(Protocol):
     """Anything that draws images: a live GAN, an exported generator, a client of a server.
 

@@ -25,7 +25,10 @@ import tensorflow as tf
     OWN_GENERATOR_STEP_MASKS,  # G, in its own step
     INFERENCE_NOISE,  # z that an encoder learns to find
     ENCODER_MASKS,
-) = range(1, 10)
+    KNOWN_PIXELS,  # which pixels of an image are known
+    SECOND_NOISE,  # z of another image of the same c
+    SECOND_MASKS,
+) = range(1, 13)
 
 
 MAX_REPLICAS, MAX_RETRIES = 2**16, 2**7

@@ -60,37 +60,6 @@ flags.DEFINE_integer(
 flags.DEFINE_string("out", "reconstructions.png", "The picture, a .png file.", flag_values=FLAGS)
 
 
-def read_images(path: str, shape: tuple[int, int, int]) -> np.ndarray:
-    """Read an image file, or a folder of them, in the order of their names.
-
-    Args:
-        path: of the file or folder.
-        shape: (H, W, C) to bring them to.
-
-    Returns:
-        float32 [n, H, W, C] in [0, 1].
-
-    Raises:
-        UserError: if there are none, or one is no image.
-    """
-    place = pathlib.Path(path)
-    found = (
-        sorted(file for file in place.iterdir() if file.is_file()) if place.is_dir() else [place]
-    )
-    if not found:
-        raise UserError(f"Expected --images to have images; received {path}, which is empty.")
-    read = []
-    for file in found:
-        try:
-            picture = images.decode(file.read_bytes(), max(shape[:2]))
-            read.append(images.to_shape(picture, shape, "crop"))
-        except images.BadImage as error:
-            raise UserError(
-                f"Expected --images to be images; received {file}, which is {error}."
-            ) from error
-    return images.to_float(np.stack(read))
-
-
 def choose(values: flags.FlagValues, gan: Any, examples: pathlib.Path) -> tuple[np.ndarray, Any]:
     """Return the images that the flags name, and their labels if the generator is told any."""
     from keras_gan import data
@@ -98,7 +67,7 @@ def choose(values: flags.FlagValues, gan: Any, examples: pathlib.Path) -> tuple[
     if not values.images:
         x = data.load_split(examples, values.split, values.n)
         return x, data.load_labels(examples, values.split, values.n) if gan.condition else None
-    x = read_images(values.images, gan.image_shape)
+    x = images.read_images(values.images, gan.image_shape, "crop")
     if not values.labels:
         return x, None
     try:

@@ -5,6 +5,7 @@ the whole batch, so that an image's z does not depend on how many replicas share
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -35,9 +36,15 @@ def draw(prior: priors.Prior, n: Any, key: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [n, d].
     """
+    return own_rows(prior.sample(n * number(), key), n)
+
+
+def own_rows(drawn: tf.Tensor, n: Any) -> tf.Tensor:
+    """Take this replica's `n` rows of what was drawn for all of them, [n * replicas, ...]."""
     if number() == 1:
-        return prior.sample(n, key)
-    return tf.slice(prior.sample(n * number(), key), (own() * n, 0), (n, -1))
+        return drawn
+    others = len(drawn.shape) - 1
+    return tf.slice(drawn, (own() * n, *[0] * others), (n, *[-1] * others))
 
 
 def share(loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
@@ -68,6 +75,77 @@ def apply(
     optimizer.apply(gradients, weights)
 
 
+def mean(values: tf.Tensor) -> tf.Tensor:
+    """Average over the values of all replicas, each of which has as many."""
+    own_mean = tf.reduce_mean(values)
+    if number() == 1:
+        return own_mean
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, own_mean)
+
+
+def best(logits: tf.Tensor, share: float) -> tf.Tensor:
+    """Weigh each of this replica's values: 0, or alike if it is among the best of all replicas'.
+
+    Args:
+        logits: float [m] on each replica.
+        share: of the values that are the best, in (0, 1]; at least one is, and ties are broken by
+            their order.
+
+    Returns:
+        float32 [m]: the weights of all replicas together have the mean 1.
+    """
+    n, context = rows(logits), tf.distribute.get_replica_context()
+    every = logits if number() == 1 else context.all_gather(logits, axis=0)
+    total = n * number()
+    count = tf.maximum(1, tf.cast(tf.round(share * tf.cast(total, tf.float32)), tf.int32))
+    order = tf.argsort(every, direction="DESCENDING", stable=True)
+    weight = tf.cast(total, tf.float32) / tf.cast(count, tf.float32)
+    chosen = tf.where(tf.range(total) < count, weight, 0.0)
+    weights = tf.scatter_nd(order[:, None], chosen, (total,))
+    return tf.slice(weights, (own() * n,), (n,))
+
+
+def either(
+    wanted: tf.Tensor, one: Callable[[], None], other: Callable[[], None], variables: list[Any]
+) -> None:
+    """Take one of two steps; the other one leaves nothing behind.
+
+    On one device it is not computed either. Under a strategy both are, and what the wanted one left
+    is kept: TensorFlow has replicas sum nothing inside a branch, even where all take the same.
+
+    Args:
+        wanted: whether it is the first; a bool scalar, the same on every replica.
+        one: the first.
+        other: the second.
+        variables: of Keras, all that they change.
+    """
+    if not tf.distribute.has_strategy():
+        tf.cond(wanted, lambda: _run(one), lambda: _run(other))
+        return
+    held = [variable.value for variable in variables]
+    before = [tf.identity(variable) for variable in held]
+    one()
+    left = [tf.identity(variable) for variable in held]
+    _put(held, before)
+    other()
+    _put(held, [tf.where(wanted, a, b) for a, b in zip(left, held, strict=True)])
+
+
+def _run(step: Callable[[], None]) -> tf.Tensor:
+    step()
+    return tf.constant(0)  # branches must return something
+
+
+def _put(variables: list[tf.Variable], values: list[tf.Tensor]) -> None:
+    """Give each replica's copies its own values."""
+
+    def put_all(strategy: tf.distribute.Strategy, values: list[tf.Tensor]) -> None:
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(variable, lambda v, new: v.assign(new), args=(value,))
+
+    tf.distribute.get_replica_context().merge_call(put_all, args=(values,))
+
+
 def follow(average: keras.Model, network: keras.Model, rate: tf.Tensor) -> None:
     """Move an average's weights towards a network's; each replica its own copy, unasked.
 
@@ -78,7 +156,8 @@ def follow(average: keras.Model, network: keras.Model, rate: tf.Tensor) -> None:
     """
 
     def move(mean: tf.Variable, weight: tf.Tensor, rate: tf.Tensor) -> None:
-        mean.assign_add(rate * (weight - mean))
+        # Adding in place what is scaled on the way saves a pass over the weights, of three.
+        tf.raw_ops.ResourceApplyGradientDescent(var=mean.handle, alpha=rate, delta=mean - weight)
 
     def move_all(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
         for mean, weight in zip(average.weights, network.weights, strict=True):

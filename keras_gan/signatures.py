@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import images
+from keras_gan import conditionals, images, masks
 from keras_gan.gan import GAN
 from keras_gan.inference import Inference
 from keras_gan.interfaces import MAX_ROWS, image_seeds
@@ -40,6 +40,9 @@ def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
         `discriminate`: images -> logits and probability, float32 [N], that they are real.
         With an inference network also `infer`: images -> latent, what they may have been made from;
         and `reconstruct`: images -> the images that the generator makes of that.
+        Of a model of all conditionals also `inpaint`: images, masks, float32 [N, H, W, 1] of 1
+        where a pixel is known and 0 elsewhere, and seed -> images with the others painted. The
+        other signatures are of p(x), with nothing known.
         All but `noise` also take what a conditional model is told: label, int64 [N] in [0, K), of a
         model of classes; condition, float32 [N, c], of one of vectors.
     """
@@ -86,11 +89,15 @@ def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
     def reconstruct(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         return generate(infer(images, *labels)["latent"], *labels)
 
+    def inpaint(images: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        with _expecting(_pixels(images), _two_valued(mask)):
+            return generate(gan.prior.latent(seed), conditionals.known(images, mask))
+
     latent = tf.TensorSpec((None, gan.prior.dimension), tf.float32, name="latent")
     seed = tf.TensorSpec((None,), tf.int64, name="seed")
     truncation = tf.TensorSpec((None,), tf.float32, name="truncation")
     pictures = tf.TensorSpec((None, *gan.image_shape), tf.float32, name="images")
-    given = {gan.condition.spec.name: gan.condition.spec} if gan.condition else {}
+    given = {gan.condition.spec.name: gan.condition.spec} if gan.condition.required else {}
     labels = [{name: _warm_up_labels(gan, n) for name in given} for n in WARM_UP_ROWS]
     drawn = [
         gan.sample(n, seed=0, labels=next(iter(each.values()), None))
@@ -129,6 +136,15 @@ def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
     if inference is not None:
         for name, function in (("infer", infer), ("reconstruct", reconstruct)):
             found[name] = found["discriminate"]._replace(function=function)
+    if isinstance(gan, conditionals.Conditionals):
+        holes = tf.TensorSpec((None, *gan.image_shape[:2], 1), tf.float32, name="masks")
+        top = masks.halves(gan.image_shape)["top"]
+        asked = [{"masks": np.repeat(top[None], n, axis=0)} for n in WARM_UP_ROWS]
+        found["inpaint"] = Signature(
+            {"images": pictures, "masks": holes, "seed": seed},
+            inpaint,
+            requests([{"images": each} for each in drawn], asked, seeds),
+        )
     return {name: _expecting_rows(each) for name, each in found.items()}
 
 
@@ -171,6 +187,13 @@ def _expect_labels(gan: GAN, labels: tf.Tensor) -> tf.Operation:
 def _pixels(images: tf.Tensor) -> tf.Operation:
     in_range = tf.reduce_all((images >= 0) & (images <= 1))
     return _expect(in_range, "Expected images in [0, 1]; received a range of", _range(images))
+
+
+def _two_valued(mask: tf.Tensor) -> tf.Operation:
+    others = tf.reduce_sum(tf.cast((mask != 0) & (mask != 1), tf.int32))
+    return _expect(
+        others == 0, "Expected masks of 0 and 1; received other values, so many:", others
+    )
 
 
 def _finite(tensor: tf.Tensor, name: str) -> tf.Operation:

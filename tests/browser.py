@@ -11,7 +11,8 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+# Of a module, as each module has a fixture of its own, and a process runs one Playwright at a time.
+@pytest.fixture(scope="module")
 def chromium():
     """A headless browser."""
     pytest.importorskip("playwright", reason="needs playwright, of the dev extra")

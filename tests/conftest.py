@@ -128,6 +128,20 @@ def real_data(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def cifar10_examples(tmp_path_factory, real_data):
+    """Real CIFAR-10, preprocessed by the real pipeline from TFDS's prepared copy."""
+    from pipelines import preprocess
+    from pipelines.options import Options
+
+    def make(root):
+        options = Options("cifar10", "last:10000", data_dir=str(real_data / "tfds"))
+        preprocess.ensure(options, root / "data")
+
+    (info,) = made_once(tmp_path_factory, "cifar10", make).glob(f"data/*/{records.INFO_FILE}")
+    return info.parent
+
+
+@pytest.fixture(scope="session")
 def real_faces(tmp_path_factory):
     """Four hundred real photographs of forty people, as a folder of images."""
     if not PREPARE.is_file():

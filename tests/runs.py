@@ -19,6 +19,7 @@ def logged():
     for i, step in enumerate(STEPS):
         scalars = {
             "d_loss": 1.0 + 0.02 * i,
+            "d_steps": 1.0,
             "g_loss": 0.9 - 0.02 * i,
             "D(x)": 0.7 - 0.01 * i,
             "D(G(z))": 0.3 + 0.01 * i,

@@ -17,6 +17,7 @@ from keras_gan import (
     evaluate,
     export_model,
     infer,
+    inpaint,
     loader,
     reconstruct,
     report,
@@ -37,6 +38,7 @@ COMMANDS = {
     "keras_gan.export_model": export_model,
     "keras_gan.infer": infer,
     "keras_gan.reconstruct": reconstruct,
+    "keras_gan.inpaint": inpaint,
     "keras_gan.loader": loader,
     "keras_gan.report": report,
     "keras_gan.verify_model": verify_model,
@@ -221,9 +223,12 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     values = flags.FlagValues()
     flags.DEFINE_string("folder", None, "A folder.", flag_values=values)
+    flags.DEFINE_multi_string("file", [], "Files.", flag_values=values)
+    flags.DEFINE_multi_integer("seed", [0], "Of each.", flag_values=values)
     seen = []
-    assert cli.run(lambda v: seen.append(v.folder), values, "doc", ["p", "--folder=~/x"]) == 0
-    assert seen == ["/home/someone/x"]
+    given = ["p", "--folder=~/x", "--file=~/y", "--file=~", "--seed=1", "--seed=2"]
+    assert cli.run(lambda v: seen.append((v.folder, v.file, v.seed)), values, "doc", given) == 0
+    assert seen == [("/home/someone/x", ["/home/someone/y", "~"], [1, 2])]
 
 
 def test_a_full_disk_is_named_whatever_wraps_it(capsys):

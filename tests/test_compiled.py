@@ -1,5 +1,7 @@
 """What TPUs ask of the step, as far as a machine without one can tell: XLA compiles it, whole."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,7 +21,7 @@ class Waves(priors.Prior):
 
 
 def trained(case, jit_compile):
-    recipe = smooth(CASES[case], 0.1)
+    recipe = dataclasses.replace(smooth(CASES[case], 0.1), conditional=False, r1=0.1)
     gan = building.build(recipe, (8, 8, 1), train_images=240)
     gan.prior = Waves(recipe.latent)
     start = gan.get_weights()
@@ -39,8 +41,8 @@ def trained(case, jit_compile):
 @pytest.mark.parametrize(
     "case",
     [
-        "maxout_mlp-non_saturating",  # simultaneous
-        "maxout_conv-non_saturating",  # alternating, on contrast-normalised images
+        "conditional_mlp",  # simultaneous
+        "conditional_maxout_conv",  # alternating, on contrast-normalised images
         "dcgan-minimax",  # with batch normalisation
     ],
 )
@@ -56,9 +58,18 @@ def test_the_step_compiles_whole_and_does_the_same(case):
         op.name
         for op in operations
         for output in op.outputs
-        if output.dtype not in (tf.resource, tf.variant) and not output.shape.is_fully_defined()
+        if output.dtype not in (tf.resource, tf.variant)
+        and not output.shape.is_fully_defined()
+        and not _is_scratch(op, output)
     ]
     assert not loose
+
+
+def _is_scratch(op, output):
+    """Is it what a normalization kernel keeps for its gradient? XLA's is an empty vector."""
+    if op.type == "ZerosLike":
+        return _is_scratch(op.inputs[0].op, op.inputs[0])
+    return op.type == "FusedBatchNormV3" and output is op.outputs[5]
 
 
 def _all_operations(graph):

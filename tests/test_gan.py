@@ -9,6 +9,7 @@ from keras import layers
 from keras_gan import priors
 from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
+from keras_gan.networks.layers import Maxout
 
 
 def toy_networks(shape=(2, 2, 1), latent=3, dropout=0.5):
@@ -27,9 +28,9 @@ def toy_networks(shape=(2, 2, 1), latent=3, dropout=0.5):
     return generator, discriminator
 
 
-def toy_gan(loss="non_saturating", r1=0.0, seed=0, rate=0.1, **kwargs):
+def toy_gan(loss="non_saturating", r1=0.0, seed=0, rate=0.1, dropout=0.5, **kwargs):
     keras.utils.set_random_seed(1)
-    gan = GAN(*toy_networks(), priors.Normal(3), seed=seed, **kwargs)
+    gan = GAN(*toy_networks(dropout=dropout), priors.Normal(3), seed=seed, **kwargs)
     gan.compile(
         d_optimizer=keras.optimizers.SGD(rate),
         g_optimizer=keras.optimizers.SGD(rate),
@@ -46,6 +47,11 @@ def rows(n, seed=0):
 
 def weights(network):
     return [weight.numpy().copy() for weight in network.trainable_variables]
+
+
+def close(left, right):
+    pairs = zip(weights(left), weights(right), strict=True)
+    return all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
 
 
 def same(left, right):
@@ -137,11 +143,74 @@ def test_simultaneous_takes_both_gradients_at_the_same_point():
 
 def test_alternating_moves_the_generator_against_the_moved_discriminator():
     """Run side by side, the two updates agree on D and differ on G."""
-    a, b = toy_gan(update="alternating", rate=1.0), toy_gan(update="simultaneous", rate=1.0)
+    a, b = (
+        toy_gan(update=update, rate=1.0, dropout=0.0) for update in ("alternating", "simultaneous")
+    )
     for gan in (a, b):
         gan.train_step(rows(4))
-    assert same(weights(a.discriminator), weights(b.discriminator))
-    assert not same(weights(a.generator), weights(b.generator))
+    assert close(a.discriminator, b.discriminator)
+    assert not close(a.generator, b.generator)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_real_and_generated_images_in_one_batch_give_the_step_that_two_batches_give(k):
+    one, two = (toy_gan(update="alternating", d_steps=k, dropout=0.0) for _ in range(2))
+    assert one._judges_each_alone
+    two._judges_each_alone = False
+    for gan in (one, two):
+        logs = gan.train_step(rows(4 * k))
+    assert close(one.discriminator, two.discriminator)
+    assert close(one.generator, two.generator)
+    assert [float(mean.result()) for mean in one.means.values()] == pytest.approx(
+        [float(value) for value in logs.values()], abs=1e-6
+    )
+
+
+def test_dropout_draws_other_masks_for_real_and_for_generated_images():
+    seen = []
+
+    class Spy(layers.Dropout):
+        def call(self, inputs, training=False):
+            outputs = super().call(tf.ones_like(inputs), training=training)
+            if tf.executing_eagerly() and isinstance(outputs, tf.Tensor):
+                seen.append(outputs.numpy())
+            return outputs
+
+    discriminator = keras.Sequential(
+        [keras.Input((2, 2, 1)), layers.Flatten(), Spy(0.5), layers.Dense(1)]
+    )
+    gan = GAN(toy_networks()[0], discriminator, priors.Normal(3))
+    gan.r1 = 0.0
+    gan._judges_each_alone = True
+    seen.clear()
+    real, fake, _ = gan._judge_both(rows(64), rows(64), 0)
+    assert real.shape == fake.shape == (64,)
+    assert seen[0].shape == (128, 4)
+    assert not np.array_equal(seen[0][:64], seen[0][64:])
+
+
+class Unknown(layers.Layer):
+    def call(self, inputs):
+        return inputs - keras.ops.mean(inputs, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "alone"),
+    [
+        (layers.Dense(4), True),
+        (keras.Sequential([keras.Input((4,)), layers.Dense(4)]), True),
+        (layers.BatchNormalization(), False),
+        (Unknown(), False),
+        (Maxout(2), True),
+        (keras.Sequential([keras.Input((4,)), Unknown()]), False),
+    ],
+)
+def test_only_layers_that_are_known_to_look_at_each_image_alone_get_both_kinds(layer, alone):
+    generator, _ = toy_networks()
+    discriminator = keras.Sequential(
+        [keras.Input((2, 2, 1)), layers.Flatten(), layer, layers.Dense(1)]
+    )
+    assert GAN(generator, discriminator, priors.Normal(3))._judges_each_alone is alone
 
 
 def test_r1_penalty_moves_only_the_discriminator():

@@ -20,10 +20,11 @@ CLIS = {
     "report",
     "infer",
     "reconstruct",
+    "inpaint",
 }
 LAYERS = [
     {"version", "interfaces", "files", "cli", "published"},
-    {"images", "records", "overrides", "config", "recipes", "densities", "messages"},
+    {"images", "masks", "records", "overrides", "config", "recipes", "densities", "messages"},
     {"few_labels"},
     {"card", "harmless", "servable", "transports", "history", "workdir"},
     {"client", "charts", "facts"},
@@ -31,8 +32,9 @@ LAYERS = [
     {"pages"},
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
-    {"replicas"},
-    {"gan", "semi_supervised"},
+    {"replicas", "each_alone"},
+    {"coordination"},
+    {"gan", "conditionals", "semi_supervised"},
     {"inference", "building"},
     {
         "data",
@@ -53,7 +55,7 @@ LAYERS = [
     {"encoders"},
     {"trained"},
     {"experiment"},
-    {"evaluation", "class_evaluation", "classification"},
+    {"evaluation", "class_evaluation", "classification", "inpainting_evaluation"},
     CLIS,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -140,6 +142,7 @@ LIGHT = {
     "files",
     "cli",
     "images",
+    "masks",
     "records",
     "overrides",
     "config",

@@ -4,13 +4,20 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from keras_gan import building
 from keras_gan.config import DCGAN, MaxoutConv, MaxoutMLP, Optimizer, Recipe
 from keras_gan.interfaces import UserError
 from keras_gan.networks import build_networks, continue_from
-from keras_gan.networks.layers import Maxout, PixelBias, WholeMaxPooling
+from keras_gan.networks.layers import (
+    BatchNormalization,
+    Dropout,
+    Maxout,
+    PixelBias,
+    WholeMaxPooling,
+)
 from keras_gan.networks.mlp import Sparse
 from keras_gan.recipes import RECIPES
 
@@ -381,3 +388,82 @@ def test_continue_from_another_shape_is_refused_and_changes_nothing(
         continue_from(generator, earlier)
     for a, b in zip(before, generator.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_dropout_drops_its_share_and_divides_what_is_left(rate):
+    inputs = tf.fill((1000, 3, 101), 2.0)  # an odd width
+    layer = Dropout(rate, seed=0)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs, training=True)
+    dropped = outputs.numpy() == 0
+    count = dropped.size
+    assert abs(dropped.mean() - rate) < 4 * math.sqrt(rate * (1 - rate) / count)
+    np.testing.assert_allclose(outputs.numpy()[~dropped], 2.0 / (1 - rate), rtol=1e-6)
+    np.testing.assert_allclose(
+        tape.gradient(outputs, inputs), np.where(dropped, 0.0, 1.0 / (1 - rate)), rtol=1e-6
+    )
+    for axis in range(3):  # neighbours are independent, also those of one drawn word
+        both = (dropped & np.roll(dropped, 1, axis)).mean()
+        assert abs(both - rate**2) < 6 * math.sqrt(rate**2 / count)
+
+
+def test_dropout_is_a_function_of_its_counter_and_silent_outside_training():
+    inputs = tf.ones((50, 7))
+    first, again = Dropout(0.5, seed=3), Dropout(0.5, seed=3)
+    drawn = first(inputs, training=True).numpy()
+    np.testing.assert_array_equal(drawn, again(inputs, training=True))
+    assert not np.array_equal(drawn, first(inputs, training=True))
+    np.testing.assert_array_equal(first(inputs), inputs)
+    np.testing.assert_array_equal(Dropout(0.0)(inputs, training=True), inputs)
+    assert first(tf.cast(inputs, tf.bfloat16), training=True).dtype == first.compute_dtype
+
+
+def test_dropout_compares_sixteen_bits_with_its_rate(monkeypatch):
+    bits = np.array([-(2**15), -19662, -19661, 2**15 - 1], np.int16)  # .2 of 2**16 is 13107
+    monkeypatch.setattr(
+        tf.random, "stateless_uniform", lambda *args: tf.constant(bits.view(np.int32))[None]
+    )
+    outputs = Dropout(0.2)(tf.ones((1, 4)), training=True)
+    np.testing.assert_allclose(outputs, [[0.0, 0.0, 1.25, 1.25]])
+
+
+def test_maxout_gives_pieces_that_tie_their_share_of_the_gradient():
+    inputs = tf.constant([[1.0, 5.0, 1.0, 4.0, 0.0, 5.0]])  # 3 pieces of 2 units
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = Maxout(3)(inputs)
+    np.testing.assert_array_equal(outputs, [[1.0, 5.0]])
+    np.testing.assert_array_equal(
+        tape.gradient(outputs, inputs, tf.constant([[4.0, 8.0]])), [[2.0, 4.0, 2.0, 0.0, 0.0, 4.0]]
+    )
+
+
+def test_batch_normalization_does_what_keras_does():
+    rng = np.random.default_rng(0)
+    inputs = tf.constant(rng.normal(3.0, 2.0, (5, 4, 6, 3)), tf.float32)
+    slope = tf.constant(rng.normal(size=inputs.shape), tf.float32)
+    ours, plain = BatchNormalization(momentum=0.9), layers.BatchNormalization(momentum=0.9)
+    found = []
+    for layer in (ours, plain):
+        layer.build(inputs.shape)
+        layer.gamma.assign([0.5, 2.0, 1.0])
+        layer.beta.assign([1.0, -1.0, 0.0])
+        for _ in range(2):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = layer(inputs, training=True)
+                value = tf.reduce_sum(outputs * slope)
+            gradients = tape.gradient(value, [inputs, layer.gamma.value, layer.beta.value])
+        found.append([outputs, *gradients, *layer.non_trainable_variables, layer(inputs)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(np.array(a), np.array(b), rtol=2e-5, atol=2e-5)
+    assert abs(found[0][4].numpy().mean() - 3 * 0.19) < 0.3  # the moving mean has moved
+
+
+def test_batch_normalization_takes_bfloat16_and_keeps_its_statistics():
+    layer = BatchNormalization(dtype="mixed_bfloat16")
+    outputs = layer(tf.random.stateless_normal((8, 4, 4, 2), (0, 1)), training=True)
+    assert outputs.dtype == "bfloat16"
+    assert {weight.dtype for weight in layer.weights} == {"float32"}

@@ -103,3 +103,19 @@ def test_a_linear_schedule_ends_with_the_run_and_serialises(name):
     config = keras.saving.serialize_keras_object(optimizer)
     copy = keras.saving.deserialize_keras_object(config)
     assert copy.get_config() == optimizer.get_config()
+
+
+def test_adam_equals_a_numpy_twin():
+    options = Optimizer("adam", 0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3)
+    optimizer = build_optimizer(options, total_steps=1, steps_per_epoch=1)
+    variable = keras.Variable([1.0, -2.0])
+    optimizer.build([variable])
+    value, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    for step in range(1, 8):
+        gradient = np.array([np.sin(step), 2 * value[1]])
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
+        m, v = 0.5 * m + 0.5 * gradient, 0.9 * v + 0.1 * gradient**2
+        rate = 0.1 * np.sqrt(1 - 0.9**step) / (1 - 0.5**step)
+        value = value - rate * m / (np.sqrt(v) + 1e-3)
+        np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5)
+    assert int(optimizer.iterations.numpy()) == 7

@@ -100,7 +100,7 @@ def test_the_same_command_runs_nothing_and_pushes_nothing(chain, capsys):
         ("--max_rejected=0.5", ["ExampleValidator"]),
         ("--schema=SCHEMA", ["SchemaGen", "ExampleValidator"]),
         ("--min=-1e9", ["Evaluator"]),  # says the same, so that nothing follows
-        ("--samples=60", ["Evaluator", "Pusher"]),
+        ("--samples=200", ["Evaluator", "Pusher"]),
         ("--infra_timeout=299", ["InfraValidator", "Pusher"]),
         ("--steps=13", ["Trainer", "Evaluator"]),
         ("IMAGES", list(STEPS[:6])),

@@ -15,7 +15,12 @@ from keras_gan.summaries import Summaries
 from tests.conformance.cases import CASES
 
 RECIPE = dataclasses.replace(
-    CASES["maxout_mlp-non_saturating"], steps=40, log_every=4, sample_every=16, checkpoint_every=20
+    CASES["conditional_mlp"],
+    conditional=False,
+    steps=40,
+    log_every=4,
+    sample_every=16,
+    checkpoint_every=20,
 )
 
 

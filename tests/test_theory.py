@@ -118,8 +118,8 @@ def test_where_the_two_are_equal_d_is_one_half():
 
 
 def test_g_that_keeps_step_with_d_finds_the_modes_and_the_alarm_is_silent():
-    found = theory.play_modes(densities.ring(), g_steps=1, steps=1000)
-    assert found.modes >= 7
+    found = theory.play_modes(densities.ring(), g_steps=1, steps=1500)
+    assert found.modes == 8
     assert not found.diversity.collapsed
     assert found.diversity.clusters > 0.8
     assert found.diversity.spread > 0.5

@@ -31,7 +31,7 @@ def build_networks(
     pixel_mean: np.ndarray | None = None,
     seed: int = 0,
     dtype: str = "float32",
-    conditions: int = 0,
+    conditions: int | tuple[int, int, int] = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair of networks that `options` describes.
 
@@ -44,7 +44,8 @@ def build_networks(
         seed: of the initial weights.
         dtype: "float32", or "bfloat16" or "float16" for the hidden layers' arithmetic; weights stay
             float32.
-        conditions: numbers in c, the second input of both networks; 0 for none.
+        conditions: numbers in c, the second input of both networks; 0 for none. Or the shape of
+            maps, (H, W, channels), that c holds flat.
 
     Returns:
         (generator, discriminator), built.

@@ -9,6 +9,7 @@ from keras_gan.conditions import joined
 from keras_gan.config import MaxoutConv
 from keras_gan.interfaces import UserError
 from keras_gan.networks.layers import (
+    Dropout,
     Maxout,
     PixelBias,
     WholeMaxPooling,
@@ -25,7 +26,7 @@ def build(
     output: str,
     seed: int,
     dtype: str,
-    conditions: int = 0,
+    conditions: int | tuple[int, int, int] = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; for 32x32x3 with default options 64,825,072 and 12,454,073 parameters.
 
@@ -79,8 +80,12 @@ def build(
         options.discriminator_channels, options.kernels, options.pads, options.pools, strict=True
     )
     for index, (count, kernel, pad, pool) in enumerate(parts):
-        h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
-        h, told = with_condition(h, told, dtype), None  # never dropped
+        h = Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+        if told is not None and isinstance(conditions, tuple):
+            h = layers.Concatenate(dtype=dtype)([h, layers.Reshape(conditions, dtype=dtype)(c)])
+        else:
+            h = with_condition(h, told, dtype)
+        told = None  # never dropped
         h = layers.ZeroPadding2D(pad, dtype=dtype)(h)
         if min(h.shape[1:3]) < kernel + pool - 1:
             raise UserError(
@@ -99,7 +104,7 @@ def build(
         h = WholeMaxPooling(pool, dtype=dtype)(h)
         dropout = options.hidden_dropout
     h = layers.Flatten(dtype=dtype)(h)
-    h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+    h = Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
     h = layers.Dense(
         options.units * options.unit_pieces,
         kernel_initializer=uniform(limit),
@@ -107,6 +112,6 @@ def build(
         dtype=dtype,
     )(h)
     h = Maxout(options.unit_pieces, dtype=dtype)(h)
-    h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+    h = Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
     logits = layers.Dense(1, kernel_initializer=uniform(limit), name="logits", dtype="float32")(h)
     return generator, keras.Model(joined(x, c), logits, name="discriminator")

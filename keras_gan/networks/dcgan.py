@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_gan.conditions import joined
 from keras_gan.config import DCGAN
-from keras_gan.networks.layers import condition_input, with_condition
+from keras_gan.networks.layers import BatchNormalization, Dropout, condition_input, with_condition
 
 
 def build(
@@ -19,14 +19,16 @@ def build(
     output: str,
     seed: int,
     dtype: str,
-    conditions: int = 0,
+    conditions: int | tuple[int, int, int] = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; the image is halved, rounding up, until its smaller side is small enough.
 
     The generator normalises by batch; the discriminator does not, so that its answer on one image
     never depends on the others. A c joins z; the discriminator gets it as maps beside the image, or
     as a projection (Miyato and Koyama 2018): its last features times a vector that is linear in c
-    are added to the logit. See `build_networks`.
+    are added to the logit. A c of maps goes down to z's map beside the way up, each size beside the
+    one that is made of it (Ronneberger et al. 2015, "U-Net"), and to the discriminator beside the
+    image. See `build_networks`.
     """
     height, width, channels = image_shape
     sizes = [(height, width)]
@@ -35,9 +37,9 @@ def build(
     filters = [options.filters * 2**level for level in range(len(sizes) - 1)]
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
 
-    # Replicas share the statistics of the whole batch; one alone keeps the faster kernel.
+    # Replicas share the statistics of the whole batch.
     normalization = functools.partial(
-        layers.BatchNormalization,
+        BatchNormalization,
         momentum=0.9,
         synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1,
         dtype=dtype,
@@ -50,7 +52,15 @@ def build(
     widest = filters[-1] * 2 if filters else options.filters
     z = keras.Input((latent,), name="z")
     c = condition_input(conditions)
-    h = with_condition(z, c, dtype)
+    beside = []  # what is known of the image, at each size
+    if isinstance(conditions, tuple):
+        beside.append(layers.Reshape(conditions, dtype=dtype)(c))
+        for count in filters:
+            h = layers.Conv2D(
+                count, 4, strides=2, padding="same", kernel_initializer=normal(), dtype=dtype
+            )(beside[-1])
+            beside.append(layers.LeakyReLU(0.2, dtype=dtype)(h))
+    h = z if beside else with_condition(z, c, dtype)
     h = layers.Dense(top * left * widest, use_bias=False, kernel_initializer=normal(), dtype=dtype)(
         h
     )
@@ -58,6 +68,8 @@ def build(
     for level in reversed(range(len(filters))):
         h = normalization()(h)
         h = layers.ReLU(dtype=dtype)(h)
+        if beside:
+            h = layers.Concatenate(dtype=dtype)([h, beside[level + 1]])
         h = layers.Conv2DTranspose(
             filters[level],
             4,
@@ -73,6 +85,8 @@ def build(
             h = layers.Cropping2D(((0, extra[0]), (0, extra[1])), dtype=dtype)(h)
     h = normalization()(h)
     h = layers.ReLU(dtype=dtype)(h)
+    if beside:
+        h = layers.Concatenate(dtype=dtype)([h, beside[0]])
     images = layers.Conv2D(
         channels,
         3,
@@ -89,7 +103,9 @@ def build(
     h = x
     if output == "sigmoid":
         h = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(h)
-    if options.conditioning == "maps":
+    if isinstance(conditions, tuple):
+        h = layers.Concatenate(dtype=dtype)([h, layers.Reshape(conditions, dtype=dtype)(c)])
+    elif options.conditioning == "maps":
         h = with_condition(h, c, dtype)
     for count in filters or [options.filters]:
         h = layers.Conv2D(
@@ -97,10 +113,10 @@ def build(
         )(h)
         h = layers.LeakyReLU(0.2, dtype=dtype)(h)
         if options.dropout:
-            h = layers.Dropout(options.dropout, seed=next(seeds), dtype=dtype)(h)
+            h = Dropout(options.dropout, seed=next(seeds), dtype=dtype)(h)
     h = layers.Flatten(dtype=dtype)(h)
     logits = layers.Dense(1, kernel_initializer=normal(), name="logits", dtype="float32")(h)
-    if c is not None and options.conditioning == "projection":
+    if c is not None and not beside and options.conditioning == "projection":
         direction = layers.Dense(
             h.shape[1],
             use_bias=False,

@@ -9,7 +9,7 @@ from keras import layers
 
 from keras_gan.conditions import joined
 from keras_gan.config import MaxoutMLP
-from keras_gan.networks.layers import Maxout, condition_input, with_condition
+from keras_gan.networks.layers import Dropout, Maxout, condition_input, with_condition
 
 
 def build(
@@ -20,7 +20,7 @@ def build(
     output: str,
     seed: int,
     dtype: str,
-    conditions: int = 0,
+    conditions: int | tuple[int, int, int] = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Make the pair; for MNIST with default options 2,503,984 and 1,231,441 parameters.
 
@@ -76,12 +76,12 @@ def build(
     h = layers.Flatten(dtype=dtype)(x)
     dropout = options.input_dropout
     for index, units in enumerate(options.discriminator_units):
-        h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+        h = Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
         h, told = with_condition(h, told, dtype), None  # never dropped
         h = dense(units * options.pieces, uniform(limit), f"hidden_{index}")(h)
         h = Maxout(options.pieces, dtype=dtype)(h)
         dropout = options.hidden_dropout
-    h = layers.Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
+    h = Dropout(dropout, seed=next(seeds), dtype=dtype)(h)
     logits = dense(1, uniform(limit), "logits", dtype="float32")(h)
     return generator, keras.Model(joined(x, c), logits, name="discriminator")
 

@@ -38,21 +38,19 @@ BASE = Recipe(
 
 
 def _case(network, loss, update):
+    # Half of them with R1: only without it does D judge real and generated images at once.
+    r1 = 0.1 if loss == "minimax" else 0.0
     return dataclasses.replace(
-        BASE, network=NETWORKS[network], loss=loss, update=update, d_steps=2, r1=0.1
+        BASE, network=NETWORKS[network], loss=loss, update=update, d_steps=2, r1=r1
     )
 
 
-# Every pair of a network and a loss, each with one of the updates.
+# Every pair of a network and a loss, each with one of the updates; where the loss is the
+# non-saturating one, with something of its own besides.
 CASES = {
     "maxout_conv-minimax": _case("maxout_conv", "minimax", "simultaneous"),
-    "maxout_conv-non_saturating": dataclasses.replace(
-        _case("maxout_conv", "non_saturating", "alternating"), scale="contrast"
-    ),
     "maxout_mlp-minimax": _case("maxout_mlp", "minimax", "alternating"),
-    "maxout_mlp-non_saturating": _case("maxout_mlp", "non_saturating", "simultaneous"),
     "dcgan-minimax": _case("dcgan", "minimax", "simultaneous"),
-    "dcgan-non_saturating": _case("dcgan", "non_saturating", "alternating"),
     "conditional_mlp": dataclasses.replace(
         _case("maxout_mlp", "non_saturating", "simultaneous"), conditional=True
     ),
@@ -61,6 +59,12 @@ CASES = {
     ),
     "conditional_maxout_conv": dataclasses.replace(
         _case("maxout_conv", "non_saturating", "alternating"), conditional=True, scale="contrast"
+    ),
+    "inpainting": dataclasses.replace(
+        _case("maxout_mlp", "non_saturating", "alternating"), inpainting=True, energy_score=0.5
+    ),
+    "coordinated": dataclasses.replace(
+        _case("dcgan", "non_saturating", "simultaneous"), max_lead=0.0005, top_share=0.5
     ),
     "no_average": dataclasses.replace(
         BASE, network=NETWORKS["maxout_mlp"], ema_decay=0.0, g_steps=3, d_steps=2

@@ -13,7 +13,7 @@ from tests.test_monitors import scalars
 
 chromium = browser.chromium
 RECIPE = dataclasses.replace(
-    CASES["maxout_mlp-non_saturating"], steps=20, log_every=4, sample_every=8, checkpoint_every=20
+    CASES["maxout_mlp-minimax"], steps=20, log_every=4, sample_every=8, checkpoint_every=20
 )
 
 

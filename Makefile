@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help train test check bench tensorboard lock clean
+.PHONY: help train test check bench bench-quick bench-peers tensorboard lock clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 train: $(READY)  ## train on the embedded MNIST, draw samples, export the generator
 	$(BIN)/python -m keras_gan.train --dataset=mnist
@@ -20,10 +20,17 @@ check: $(READY)  ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## speed, measured on this machine
-	$(BIN)/python -m benchmarks.training_speed
-	$(BIN)/python -m benchmarks.data_speed
-	$(BIN)/python -m benchmarks.data_memory
+bench: $(READY)  ## race the step and time commands; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.results
+
+bench-quick: $(READY)  ## the step beside plain Keras, in two minutes; prints only
+	$(BIN)/python -m benchmarks.results --quick
+
+# PEERS may name other builds: `make bench-peers PEERS="torch jax"`.
+PEERS ?= torch==2.13.0 jax==0.10.2
+bench-peers: $(READY)  ## install PyTorch and JAX beside, for `make bench` to race them
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet $(PEERS) numpy
 
 tensorboard: $(READY)  ## look at the logs of every run
 	$(BIN)/tensorboard --logdir=runs

@@ -66,13 +66,20 @@ def apply(
     optimizer: keras.optimizers.Optimizer, gradients: list[tf.Tensor], weights: list[Any]
 ) -> None:
     """Move the weights on every replica by the sum of all replicas' gradients."""
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and number() > 1:
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scaled and number() > 1:
         # It skips a step whose gradients overflow, and asks only its own replica's.
         over = tf.reduce_any([tf.reduce_any(~tf.math.is_finite(g)) for g in gradients])
         context = tf.distribute.get_replica_context()
         anywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(over, tf.float32))
         gradients = [tf.where(anywhere > 0, math.nan, gradient) for gradient in gradients]
-    optimizer.apply(gradients, weights)
+    if scaled or tf.distribute.has_strategy():
+        optimizer.apply(gradients, weights)
+    else:
+        # Keras sums gradients even on one device, by a `tf.custom_gradient` that TensorFlow's
+        # registry keeps for ever, and with it the step's graph. Outside of a replica it does not.
+        context = tf.distribute.get_replica_context()
+        context.merge_call(lambda _: optimizer.apply(gradients, weights))
 
 
 def mean(values: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_gan import losses, priors
+from keras_gan import losses, priors, replicas
 
 GENERATOR_LOSSES = ("feature_matching", *losses.LOSSES)
 
@@ -147,7 +147,7 @@ class SemiSupervisedGAN(keras.Model):
             (self.generator, self.g_optimizer, g_loss),
         ):
             weights = network.trainable_variables
-            optimizer.apply(tape.gradient(loss, weights), weights)
+            replicas.apply(optimizer, tape.gradient(loss, weights), weights)
         self._log(
             d_loss=d_loss,
             g_loss=g_loss,
@@ -161,7 +161,7 @@ class SemiSupervisedGAN(keras.Model):
         with tf.GradientTape() as tape:
             logits, _ = self._judge(labelled, priors.REAL_MASKS)
             loss = tf.reduce_mean(supervised_loss(logits, labels))
-        self.d_optimizer.apply(tape.gradient(loss, weights), weights)
+        replicas.apply(self.d_optimizer, tape.gradient(loss, weights), weights)
         self._log(d_loss=loss, labelled_loss=loss)
 
     def _judge(self, images: tf.Tensor, stream: int) -> tuple[tf.Tensor, tf.Tensor]:

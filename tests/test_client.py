@@ -499,9 +499,9 @@ def test_a_hot_swap_under_load_gives_no_wrong_image(exports, generators, tmp_pat
         return close.index(True)
 
     def until(version):
-        start = time.monotonic()
+        hung = time.monotonic() + 300  # how soon is the machine's business
         while not results or whose(results[-1]) != version:
-            assert time.monotonic() - start < 30
+            assert time.monotonic() < hung
             time.sleep(0.05)
 
     with contextlib.ExitStack() as leaving:

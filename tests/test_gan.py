@@ -1,4 +1,6 @@
+import gc
 import math
+import weakref
 
 import keras
 import numpy as np
@@ -292,6 +294,29 @@ def test_fit_takes_plain_arrays():
     gan = toy_gan(d_steps=2)
     gan.fit(rows(12).numpy(), batch_size=4, epochs=2, verbose=0)
     assert int(gan.step.numpy()) == 6
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_a_trained_model_that_nobody_holds_is_freed_with_its_graph(update):
+    graphs = []
+
+    class Watched(GAN):
+        def train_step(self, data):
+            graphs.append(weakref.ref(tf.compat.v1.get_default_graph()))
+            return super().train_step(data)
+
+    def trained():
+        gan = Watched(*toy_networks(), priors.Normal(3), update=update)
+        sgd = keras.optimizers.SGD
+        gan.compile(d_optimizer=sgd(0.1), g_optimizer=sgd(0.1), jit_compile=False)
+        gan.fit(rows(8).numpy(), batch_size=4, verbose=0)
+        return weakref.ref(gan)
+
+    gan = trained()
+    gc.collect()
+    assert gan() is None
+    assert graphs
+    assert not any(graph() for graph in graphs)
 
 
 def test_unknown_loss_says_what_exists():

@@ -51,15 +51,12 @@ def main(values: flags.FlagValues) -> None:
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for seed in values.seed:
         looks = measure(values, seed)
-        reached = [
-            next(
-                (f"{look['minutes']:.1f}" for look in looks if look["nats"] >= goal), "not reached"
-            )
-            for goal in values.goal
-        ]
         last, best = looks[-1], max(looks, key=lambda look: look["nats"])
         cells = [
-            *(f"{seed}", *reached, f"{last['step']:,}", f"{last['minutes']:.1f}"),
+            f"{seed}",
+            *(first(looks, goal) for goal in values.goal),
+            f"{last['step']:,}",
+            f"{last['minutes']:.1f}",
             f"{last['nats']:.1f} +- {last['stderr']:.1f}",
             f"{best['nats']:.1f} at step {best['step']:,}",
         ]

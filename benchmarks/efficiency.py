@@ -4,15 +4,14 @@
     python -m benchmarks.efficiency --examples=data/mnist-... --seed=2 --steps=3000 \\
         --variant="" --variant="max_lead=0.1 d_steps=2"
 
-A variant is what `train` would take as --set, with spaces between; "" is the recipe as it is, and
-the first one is what times are compared with. All variants of a seed train side by side, a leg of
-steps each in turn, so that what else the machine does meets all alike, and seconds are of the
-processor, all cores together: other processes take none of them. A leg's are the median of the five
-around it. After each leg the moving average's samples are judged by a Parzen window on held-out
-images (10,000 samples, 500 images, the best of the published widths): steps and seconds to --goal
-are those at the end of the first leg where it was reached. --judge=test judges the end on the first
-2,000 test images, by the published width that 1,000 validation images choose; leave it out while
-settings are chosen.
+A variant is what `train` would take as --set, with spaces between; "" is the recipe as it is. All
+variants of a seed train side by side, a leg of steps each in turn, so that what else the machine
+does meets all alike, and seconds are of the processor, all cores together: other processes take
+none of them. A leg's are the median of the five around it. After each leg the moving average's
+samples are judged by a Parzen window on held-out images (10,000 samples, 500 images, the best of
+the published widths): steps and seconds to --goal are those at the end of the first leg where it
+was reached. --judge=test judges the end on the first 2,000 test images, by the published width that
+1,000 validation images choose; leave it out while settings are chosen.
 """
 
 import dataclasses
@@ -42,8 +41,8 @@ flags.DEFINE_string("examples", None, "A preprocessed data folder.", flag_values
 flags.DEFINE_string("recipe", "mnist", "What is varied.", flag_values=FLAGS)
 flags.DEFINE_multi_string("variant", list(VARIANTS), "What is set; repeat.", flag_values=FLAGS)
 flags.DEFINE_multi_integer("seed", [0], "Of each run; repeat.", flag_values=FLAGS)
-flags.DEFINE_integer("steps", 5000, "Rounds of each run.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("leg", 500, "Rounds between two looks.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("steps", 5000, "Rounds of each run.", lower_bound=20, flag_values=FLAGS)
+flags.DEFINE_integer("leg", 500, "Rounds between two looks.", lower_bound=20, flag_values=FLAGS)
 flags.DEFINE_float("goal", 150.0, "Nats whose time is asked for.", flag_values=FLAGS)
 flags.DEFINE_enum(
     "judge", "validation", ["validation", "test"], "Images of the end.", flag_values=FLAGS
@@ -232,6 +231,12 @@ def draw(runs: list[Run], name: str, path: pathlib.Path) -> None:
 
 def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
+    for name in ("steps", "leg"):
+        if values[name].value % PER_CALL:
+            raise UserError(
+                f"Expected --{name} to be a multiple of {PER_CALL}, which are compiled into one "
+                f"call; received {values[name].value}."
+            )
     if not values.examples:
         raise UserError("Expected --examples; received none. Try data/mnist-... .")
     recipe = recipes.get_recipe(values.recipe, None)

@@ -25,7 +25,9 @@ from pipelines.options import Options
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("steps", 100_000, "Steps of the training.", flag_values=FLAGS)
-flags.DEFINE_integer("evaluations", 50, "Evaluations of its export.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "evaluations", 50, "Evaluations of its export.", lower_bound=2, flag_values=FLAGS
+)
 flags.DEFINE_string("examples", None, "Preprocessed MNIST (default: made).", flag_values=FLAGS)
 SMALL = MaxoutMLP(generator_units=(64, 64), discriminator_units=(32, 32))
 

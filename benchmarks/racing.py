@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks.peers.turns import READY, TOOK
+from keras_gan.interfaces import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Racer:
 
 
 class _Running:
-    """A racer's process, once it is warm."""
+    """A racer's process."""
 
     def __init__(self, racer: Racer):
         self.racer = racer
@@ -43,6 +44,9 @@ class _Running:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+
+    def warm_up(self) -> None:
+        """Wait until it has compiled what it must."""
         self._answer(READY)
 
     def _answer(self, start: str) -> str:
@@ -51,7 +55,7 @@ class _Running:
             if line.startswith(start):
                 return line.removeprefix(start)
         command = shlex.join(self.racer.command)
-        raise RuntimeError(f"Expected {self.racer.name} to play; it ended. Try: {command}")
+        raise UserError(f"Expected {self.racer.name} to play; it ended. Try: {command}")
 
     def play(self) -> float:
         """Return the steps/s of a turn."""
@@ -72,6 +76,7 @@ def race(racers: Sequence[Racer], rounds: int) -> dict[str, list[float]]:
         for racer in racers:
             print(f"warming up: {racer.name}", file=sys.stderr, flush=True)
             running.append(_Running(racer))
+            running[-1].warm_up()
         rates: dict[str, list[float]] = {racer.name: [] for racer in racers}
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
@@ -81,6 +86,11 @@ def race(racers: Sequence[Racer], rounds: int) -> dict[str, list[float]]:
     finally:
         for one in running:
             one.end()
+
+
+def ratios(rates: dict[str, list[float]], name: str, reference: str) -> list[float]:
+    """Divide one racer's steps/s by another's, round by round."""
+    return [a / b for a, b in zip(rates[name], rates[reference], strict=True)]
 
 
 def table(
@@ -99,7 +109,7 @@ def table(
     yield "| --- | --- | --- | --- | --- |"
     for racer in racers:
         own = rates[racer.name]
-        against = [a / b for a, b in zip(own, rates[reference], strict=True)]
+        against = ratios(rates, racer.name, reference)
         possible = [rate * gflop[ceiling] / racer.gflop for rate in rates[ceiling]]
         share = statistics.median(a / b for a, b in zip(own, possible, strict=True))
         yield (

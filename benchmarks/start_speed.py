@@ -64,7 +64,7 @@ def whole(command: tuple[str, ...]) -> float:
 
 
 def first_step(command: tuple[str, ...], workdir: pathlib.Path) -> float:
-    """Measure a training from its start to the first progress it shows, and end it there."""
+    """Measure a training from its start to the first step that it shows, and end it there."""
     start = time.perf_counter()
     process = subprocess.Popen(
         (*command, "--workdir", str(workdir)), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -72,9 +72,9 @@ def first_step(command: tuple[str, ...], workdir: pathlib.Path) -> float:
     assert process.stderr is not None
     try:
         for line in process.stderr:
-            if b"step " in line and b"steps/s" in line:
+            if line.startswith(b"Epoch 1/"):
                 return time.perf_counter() - start
-        raise RuntimeError("Expected a training that shows its steps; it ended.")
+        raise cli.UserError("Expected a training that shows its steps; it ended.")
     finally:
         process.kill()
         process.wait()

@@ -9,6 +9,7 @@ paper's pair for MNIST, batch 100; `conv` a DCGAN for CIFAR-10, 32x32, batch 64.
 """
 
 import pathlib
+import statistics
 import sys
 import tempfile
 
@@ -61,10 +62,16 @@ flags.DEFINE_enum("pair", "mlp", ["mlp", "conv"], "Which networks.", flag_values
 flags.DEFINE_string("examples", None, "A preprocessed folder (default: made).", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "Prepared TensorFlow Datasets.", flag_values=FLAGS)
 flags.DEFINE_string(
-    "peers", None, "The Python of `make bench-peers`; without it two rows miss.", flag_values=FLAGS
+    "peers",
+    None,
+    "The Python of `make bench-peers`; or their rows miss.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_integer("rounds", 5, "Turns of each.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("turn", 100, "Steps of a turn.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float(
+    "at_least", 0.0, "Times plain Keras; below it, the exit code is 1.", flag_values=FLAGS
+)
 flags.DEFINE_string("only", "", "Rows that have this in their name.", flag_values=FLAGS)
 
 
@@ -103,7 +110,7 @@ def main(values: flags.FlagValues) -> None:
         racers = [
             racing.Racer(
                 "ceiling: matrix products",
-                (sys.executable, str(PEERS / "matrix_products.py")),
+                (sys.executable, str(PEERS / "matrix_products.py"), str(SIDE)),
                 max(10, round(turn * gflop[True] / product / 2)),
                 product,
             )
@@ -138,6 +145,21 @@ def main(values: flags.FlagValues) -> None:
         print(line)
     if not values.peers:
         print("\nPyTorch and JAX: not installed here. `make bench-peers` installs them.")
+    slow = too_slow(rates, reference, values.at_least)
+    if slow:
+        print(
+            f"\nExpected at least {values.at_least:g} times {reference}; received less from "
+            f"{' and '.join(slow)}. Try again on a quiet machine, then look for what made it slow."
+        )
+        sys.exit(1)
+
+
+def too_slow(rates: dict[str, list[float]], reference: str, at_least: float) -> list[str]:
+    """Name our rows whose median ratio to the reference is below a bound."""
+    ours = [name for name in rates if name.startswith("keras_gan")]
+    return [
+        name for name in ours if statistics.median(racing.ratios(rates, name, reference)) < at_least
+    ]
 
 
 if __name__ == "__main__":

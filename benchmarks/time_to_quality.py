@@ -1,6 +1,6 @@
 """Print how many minutes a run takes to a Parzen log-likelihood, by the published protocol.
 
-    python -m benchmarks.time_to_quality --examples=data/mnist-... [--recipe=mnist] [--seed=0]
+    python -m benchmarks.time_to_quality [--examples=data/mnist-...] [--recipe=mnist] [--seed=0]
         [--goal=150 --goal=200] [--epochs=60] [--every=500] [--set ema_decay=0.9999]
 
 Each run is the whole command, `python -m keras_gan.train`, with a checkpoint at every so many
@@ -10,6 +10,7 @@ the width chosen by 1,000 validation images): the minutes are those of the first
 reached the goal. Test images judge here and choose nothing: a recipe's result is that at its end.
 """
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -19,11 +20,13 @@ import time
 
 from absl import flags
 
-from keras_gan import cli
+from keras_gan import cli, recipes
 from keras_gan.interfaces import UserError
+from pipelines import preprocess
+from pipelines.options import Options
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("examples", None, "A preprocessed data folder.", flag_values=FLAGS)
+flags.DEFINE_string("examples", None, "A preprocessed folder (default: made).", flag_values=FLAGS)
 flags.DEFINE_string("recipe", "mnist", "What is trained.", flag_values=FLAGS)
 flags.DEFINE_multi_integer("seed", [0], "Of each run; repeat.", flag_values=FLAGS)
 flags.DEFINE_multi_float("goal", [150.0, 200.0, 225.0], "In nats; repeat.", flag_values=FLAGS)
@@ -37,8 +40,16 @@ flags.DEFINE_bool("live", False, "Judge the live weights instead.", flag_values=
 
 def main(values: flags.FlagValues) -> None:
     """Run the command with its parsed flags."""
-    if not values.examples:
-        raise UserError("Expected --examples=FOLDER, of pipelines.preprocess; received none.")
+    with contextlib.ExitStack() as leaving:
+        if not values.examples:
+            recipe = recipes.get_recipe(values.recipe, None)
+            folder = leaving.enter_context(tempfile.TemporaryDirectory())
+            values.examples = preprocess.ensure(Options(recipe.dataset, recipe.validation), folder)
+        measure_all(values)
+
+
+def measure_all(values: flags.FlagValues) -> None:
+    """Measure one seed after the other, and print a row of each."""
     titles = [f"minutes to {goal:g}" for goal in values.goal]
     columns = [
         "seed",

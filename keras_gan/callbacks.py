@@ -39,10 +39,22 @@ DRAWS = 5  # completions of one image in a grid
 PLAIN_SECONDS = 15  # between two lines where there is no terminal
 
 
+def titled(means: dict[str, float]) -> dict[str, float]:
+    """Name an interval's means as users see them, and leave out those that are of nothing."""
+    rested = means.get("d_steps") == 0  # D all the time, by `max_lead`
+    of_nothing = ("d_loss", "d_real", "d_fake") if rested else ()
+    return {
+        title: means[name]
+        for name, title in NAMES.items()
+        if name in means and name not in of_nothing
+    }
+
+
 class Progress(keras.callbacks.Callback):
     """A bar with epoch, step, steps/s, time left, losses, D(x) and D(G(z)).
 
-    Where there is no terminal, a plain line now and then. Nothing where only warnings are wanted.
+    Where there is no terminal, a plain line at the first step and then now and then. Nothing where
+    only warnings are wanted.
 
     Args:
         first_step: steps that were trained before.
@@ -56,7 +68,7 @@ class Progress(keras.callbacks.Callback):
         self._steps_per_epoch = steps_per_epoch
         self._epochs = math.ceil(total_steps / steps_per_epoch)
         self._batch = -1
-        self._start = self._last_line = time.monotonic()
+        self._start = self._last_line = -math.inf
         columns = shutil.get_terminal_size().columns
         self._bar = tqdm(
             total=total_steps,
@@ -71,7 +83,8 @@ class Progress(keras.callbacks.Callback):
         """Start counting this interval's batches, from where the model is."""
         self._batch = -1
         if self.model is not None and self._step != current_step(self.model):  # it was rolled back
-            self._step = self._bar.n = current_step(self.model)
+            self._first = self._step = self._bar.n = current_step(self.model)
+            self._start = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Move the bar."""
@@ -79,21 +92,22 @@ class Progress(keras.callbacks.Callback):
         self._bar.update(batch - self._batch)
         self._batch = batch
         logs = logs or {}
-        shown = [f"{text} {logs[name]:.2f}" for name, text in NAMES.items() if name in logs]
+        shown = [f"{text} {value:.2f}" for text, value in titled(logs).items()]
         number = min(self._epochs, (self._step - 1) // self._steps_per_epoch + 1)
         epoch = f"{number}/{self._epochs}"
         self._bar.desc = epoch
         self._bar.postfix = " " + " ".join(shown)
         now = time.monotonic()
         if self._bar.disable and now - self._last_line > PLAIN_SECONDS:
+            said = [f"Epoch {epoch}", f"step {self._step}/{self._total}"]
+            if self._last_line == -math.inf:  # it took as long as TensorFlow took to compile it
+                self._first, self._start = self._step, now
+            else:
+                rate = (self._step - self._first) / (now - self._start)
+                left = tqdm.format_interval((self._total - self._step) / rate)
+                said += [f"{rate:.1f} steps/s", f"{left} left"]
             self._last_line = now
-            rate = (self._step - self._first) / (now - self._start)
-            left = tqdm.format_interval((self._total - self._step) / rate)
-            place = f"step {self._step}/{self._total}"
-            values = ", ".join(shown)
-            logging.info(
-                "Epoch %s, %s, %.1f steps/s, %s left, %s", epoch, place, rate, left, values
-            )
+            logging.info("%s", ", ".join([*said, *shown]))
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -122,11 +136,7 @@ class Curves(keras.callbacks.Callback):
         now = (current_step(self.model), time.monotonic(), self._waiting.seconds)
         steps, seconds, waited = (b - a for a, b in zip(self._start, now, strict=True))
         self._start, step = now, now[0]
-        logs = logs or {}
-        found = {text: logs[name] for name, text in NAMES.items() if name in logs}
-        if logs.get("d_steps") == 0:  # D rested all the time, and these are means of nothing
-            for name in ("d_loss", "d_real", "d_fake"):
-                found.pop(NAMES[name])
+        found = titled(logs or {})
         found["speed/steps_per_second"] = steps / seconds
         if self._waiting.measures:
             found["speed/waiting_for_input"] = min(1.0, waited / seconds)
@@ -221,7 +231,8 @@ class SampleGrids(Periodic):
         if self._puzzles is None:
             canvas = sample_grid(self.model, self._n, seed=self._seed)
         else:
-            canvas = conditionals.picture(self.model, *self._puzzles, draws=DRAWS, seed=self._seed)
+            rows = conditionals.cells(self.model, *self._puzzles, draws=DRAWS, seed=self._seed)
+            canvas = conditionals.picture(rows)
         path = self._directory / f"step-{step:07d}.png"
         images.write_png(path, canvas)
         self._summaries.image(step, "samples", canvas)

@@ -242,22 +242,26 @@ class Inpainter(Protocol):
         ...
 
 
-def picture(
+def cells(
     inpainter: Inpainter, images: np.ndarray, masks: np.ndarray, *, draws: int, seed: int
 ) -> np.ndarray:
-    """Draw a row for each image: what is known of it, several draws, and the image.
+    """Make a row for each image: what is known of it, several draws, and the image.
 
     Args:
         inpainter: paints.
         images: float32 [n, H, W, C] in [0, 1].
-        masks: float32 [n, H, W, 1], 1 where a pixel is known.
+        masks: float32 [n, H, W, 1], or one of [H, W, 1] for all: 1 where a pixel is known.
         draws: of seed, seed + 1, ...
         seed: of the first draw.
 
     Returns:
-        uint8 [H', W', C]; what is missing is grey in the first column.
+        float32 [n, draws + 2, H, W, C]; what is missing is grey in the first column.
     """
     hidden = images * masks + MISSING * (1.0 - masks)
     drawn = [inpainter.inpaint(images, masks, seed=(seed + i) % 2**32) for i in range(draws)]
-    rows = np.stack([hidden, *drawn, images], axis=1)  # [n, draws + 2, H, W, C]
-    return grid(rows.reshape(-1, *images.shape[1:]), draws + 2)
+    return np.stack([hidden, *drawn, images], axis=1)
+
+
+def picture(rows: np.ndarray) -> np.ndarray:
+    """Draw what `cells` made, uint8 [H', W', C]."""
+    return grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1])

@@ -278,7 +278,8 @@ class GAN(keras.Model):
 
     def _judge(self, images: tf.Tensor, stream: int, index: int = 0, c: Any = None) -> tf.Tensor:
         with priors.masks(self.discriminator, self._key(stream, index)):
-            return self.discriminator(joined(images, c), training=True)[:, 0]  # [n]
+            logits = self.discriminator(joined(images, c), training=True)[:, 0]  # [n]
+        return tf.cast(logits, tf.float32)  # what losses are computed in, whatever layers are
 
     def _judge_both(
         self, real: tf.Tensor, fake: tf.Tensor, index: int, c: Any = None
@@ -288,7 +289,7 @@ class GAN(keras.Model):
             real_logits, penalty = self._judge_real(real, index, c)
             return real_logits, self._judge(fake, priors.FAKE_MASKS, index, c), penalty
         # Products of twice the rows are faster than twice as many: a tenth of the step.
-        images = tf.concat([real, fake], axis=0)  # [2m, H, W, C]
+        images = tf.concat([real, tf.cast(fake, real.dtype)], axis=0)  # [2m, H, W, C]
         told = None if c is None else tf.concat([c, c], axis=0)
         real_logits, fake_logits = tf.split(self._judge(images, priors.REAL_MASKS, index, told), 2)
         return real_logits, fake_logits, tf.constant(0.0)

@@ -17,7 +17,8 @@ import numpy as np
 from keras_gan import records
 
 # What only training writes: a command that judges an earlier checkpoint makes nothing void.
-TRAINING = "d_loss"
+# D may rest for a while.
+TRAINING = ("d_loss", "g_loss")
 _FILE = re.compile(r"events\.out\.tfevents\.(\d+)\.(.+)\.(\d+)\.(\d+)\.v2")
 
 
@@ -121,7 +122,7 @@ def read(folder: str | os.PathLike[str]) -> History:
     processes = sorted((events for events in processes if events), key=lambda each: each[0].time)
     found: dict[tuple[str, str], dict[int, list[Any]]] = {}
     for events in processes:
-        trained = [event.step for event in events if event.tag == TRAINING]
+        trained = [event.step for event in events if event.tag in TRAINING]
         if trained:
             for values in found.values():
                 for step in [step for step in values if step > min(trained)]:

@@ -122,6 +122,11 @@ def main(values: flags.FlagValues) -> None:
         raise UserError("Expected --measure with at least --draws=2; received --draws=1.")
     if values.measure_out and not values.measure:
         raise UserError("Expected --measure_out with --measure; received it alone.")
+    if values.measure and values.split == "train":
+        raise UserError(
+            "Expected --measure on images that the model did not learn from; received "
+            "--split=train. Try --split=test."
+        )
     for out in (values.out, values.measure_out or values.out):
         cli.expect_writable(pathlib.Path(out).parent)
     cli.import_tensorflow()
@@ -135,14 +140,11 @@ def main(values: flags.FlagValues) -> None:
     else:
         assert examples is not None
         x = data.load_split(examples, values.split, values.n)
-    many = np.concatenate([np.broadcast_to(hole, (len(x), *hole.shape)) for hole in holes.values()])
-    canvas = conditionals.picture(
-        sampler,
-        np.concatenate([x] * len(holes)),
-        many,
-        draws=values.draws,
-        seed=values.seed,
-    )
+    rows = [
+        conditionals.cells(sampler, x, hole, draws=values.draws, seed=values.seed)
+        for hole in holes.values()
+    ]
+    canvas = conditionals.picture(np.concatenate(rows))
     images.write_png(values.out, canvas)
     print(  # noqa: T201
         f"What is known of {len(x)} images, {values.draws} draws each, and the images, in "

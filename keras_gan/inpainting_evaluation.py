@@ -38,7 +38,7 @@ def judge(
 
     Returns:
         A row for each kind of image. `class` and `class_stderr`: the share to which the classifier
-        gives the original's label, if the data have labels. `error` and `error_stderr`: the mean
+        gives the original's label, if all images have labels. `error` and `error_stderr`: the mean
         squared difference to the original per missing pixel. `apart` and `apart_stderr`: the same
         between two draws of an image; and between two real images of one class, in a row of theirs.
 
@@ -64,9 +64,11 @@ def judge(
     for name, made in kinds.items():
         rows[name] = _named("error", completion.distance(x, made, mask))
     rows["one draw"] |= _named("apart", completion.distance(drawn[0], drawn[1], mask))
-    if not info.classes:
+    if not records.all_labelled(examples):  # which the classifier learns from
         return rows
     labels = data.load_labels(examples, split, images)
+    if (labels < 0).any():
+        return rows
     classifier = load_classifier(examples) if classifier is None else classifier
     for name, made in kinds.items():
         found = agreement.classify(classifier, made)

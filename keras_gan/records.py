@@ -184,6 +184,13 @@ def read_statistics(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         return dict(file)
 
 
+def all_labelled(folder: str | os.PathLike[str]) -> bool:
+    """Say whether every training image has a class."""
+    info = DatasetInfo.read(folder)
+    labelled = int(read_statistics(folder)["label_counts"].sum()) if info.classes else 0
+    return bool(info.classes) and labelled == info.counts["train"]
+
+
 def encode(image: np.ndarray, label: int | None) -> bytes:
     """Serialise one example, as `tf.train.Example` does, without TensorFlow.
 

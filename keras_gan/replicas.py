@@ -101,8 +101,9 @@ def best(logits: tf.Tensor, share: float) -> tf.Tensor:
     Returns:
         float32 [m]: the weights of all replicas together have the mean 1.
     """
-    n, context = rows(logits), tf.distribute.get_replica_context()
-    every = logits if number() == 1 else context.all_gather(logits, axis=0)
+    n, every = rows(logits), logits
+    if number() > 1:
+        every = tf.distribute.get_replica_context().all_gather(logits, axis=0)
     total = n * number()
     count = tf.maximum(1, tf.cast(tf.round(share * tf.cast(total, tf.float32)), tf.int32))
     order = tf.argsort(every, direction="DESCENDING", stable=True)

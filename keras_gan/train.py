@@ -197,10 +197,9 @@ def print_summary(result: "Result", recipe: Recipe, report: pathlib.Path | None)
         time = tqdm.format_interval(result.seconds)
         speed = result.trained * images / result.seconds
         print(f"Time:    {time} for {result.trained:,} steps here, {speed:,.0f} images/s")  # noqa: T201
-    names = {name: title for name, title in callbacks.NAMES.items() if name in result.means}
-    if names:
-        means = ", ".join(f"{title} {result.means[name]:.3f}" for name, title in names.items())
-        print(f"Losses:  {means} (means of the last interval)")  # noqa: T201
+    means = [f"{title} {mean:.3f}" for title, mean in callbacks.titled(result.means).items()]
+    if means:
+        print(f"Losses:  {', '.join(means)} (means of the last interval)")  # noqa: T201
     if result.parzen is not None:
         images_of = {"validation": "held-out images", "train": "training images"}[result.watched]
         print(f"Parzen:  {result.parzen:.1f} nats on {images_of}, while training")  # noqa: T201

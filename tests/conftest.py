@@ -1,10 +1,12 @@
 """Shared fixtures: small data folders in the real format, and this machine's real data sets."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -19,6 +21,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PREPARE = ROOT.parent / "shared" / "data" / "prepare.py"
 
 
+@contextlib.contextmanager
+def started(command, **options):
+    """Start a program that does not outlive the block, however that is left."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture(scope="session")
 def two_replicas():
     """The CPU as two devices; one strategy for all tests, as TensorFlow numbers its collectives."""
@@ -28,8 +40,11 @@ def two_replicas():
 
 
 def pytest_sessionstart(session):
-    """Cut the CPU in two before TensorFlow starts, for `two_replicas`."""
+    """Cut the CPU in two before TensorFlow starts, for `two_replicas`; let Ctrl-C be Ctrl-C."""
     import tensorflow as tf
+
+    # Whoever starts the tests in a shell's background has them, and all that they start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from benchmarks import arithmetic, racing, results
-from keras_gan import building, recipes
+from benchmarks import arithmetic, racing, results, step_speed
+from keras_gan import building, cli, recipes
+from keras_gan.interfaces import UserError
 
 RACER = """
 import sys
@@ -63,7 +64,7 @@ def test_racers_take_turns_and_a_dead_one_is_named(tmp_path):
     assert {name: len(found) for name, found in rates.items()} == {"one": 3, "two": 3}
     assert min(rates["two"]) > 0
     script.write_text("raise SystemExit(1)")
-    with pytest.raises(RuntimeError, match="Expected one to play; it ended"):
+    with pytest.raises(UserError, match="Expected one to play; it ended"):
         racing.race(racers, rounds=1)
 
 
@@ -98,3 +99,31 @@ def test_a_section_is_written_in_its_place_and_others_stay(tmp_path, monkeypatch
     assert "plain text" not in text
     assert "```\nother text\n```" in text
     assert "```\n| a |" not in text
+
+
+def test_a_sections_command_is_recorded_without_this_machines_folders():
+    command = [
+        "benchmarks.one",
+        "--seed=1",
+        "--examples=/mnt/mnist",
+        "--peers=build/peers/bin/python",
+    ]
+    assert results.recorded(command) == "benchmarks.one --seed=1"
+
+
+def test_more_for_a_section_that_is_none_is_refused(capsys):
+    code = cli.run(results.main, results.FLAGS, "", ["results", "--more=stap=--rounds=1"])
+    assert code == 2
+    assert "received stap." in capsys.readouterr().err
+
+
+def test_a_row_of_ours_that_fell_behind_is_named_by_its_median_ratio():
+    rates = {
+        "ceiling: matrix products": [1.0, 1.0, 1.0],
+        "keras_gan, one": [1.0, 8.0, 9.0],  # 0.5, 2 and 0.9 times the reference
+        "keras_gan, two": [4.0, 4.0, 10.0],
+        "plain Keras": [2.0, 4.0, 10.0],
+    }
+    assert racing.ratios(rates, "keras_gan, one", "plain Keras") == [0.5, 2.0, 0.9]
+    assert step_speed.too_slow(rates, "plain Keras", 0.95) == ["keras_gan, one"]
+    assert step_speed.too_slow(rates, "plain Keras", 0.9) == []

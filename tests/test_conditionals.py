@@ -31,6 +31,8 @@ from keras_gan.interfaces import UserError, image_seeds
 from keras_gan.metrics import completion
 from keras_gan.networks import build_networks
 from keras_gan.servable import Servable, ServingError
+from pipelines import preprocess
+from pipelines.options import Checks, Options
 from tests.conformance.cases import CASES, NETWORKS
 from tests.test_gan import toy_gan
 
@@ -121,12 +123,6 @@ def test_masks_are_a_function_of_seed_and_step_with_a_stream_of_their_own(gan):
     np.testing.assert_array_equal(first, told(5))
     for other in (told(6), told(5, seed=1), told(5, index=1)):
         assert not np.array_equal(first, other)
-    streams = (
-        priors.DISCRIMINATOR_NOISE, priors.GENERATOR_NOISE, priors.REAL_MASKS, priors.FAKE_MASKS,
-        priors.GENERATOR_STEP_MASKS, priors.OWN_MASKS, priors.OWN_GENERATOR_STEP_MASKS,
-        priors.INFERENCE_NOISE, priors.ENCODER_MASKS,
-    )  # fmt: skip
-    assert priors.KNOWN_PIXELS not in streams
 
 
 def test_a_step_tells_both_networks_what_is_known_of_its_own_images(monkeypatch):
@@ -524,12 +520,12 @@ def test_the_command_draws_rows_of_test_images(run, examples, tmp_path, capsys):
     assert picture.shape == (6 * 9 - 1, 4 * 9 - 1)
     gan, _ = trained.load_run(run / "run")
     x = data.load_split(examples, "test", 3)
-    made = gan.inpaint(x, masks.named("box:2,2,4,4", SHAPE), seed=7)
-    many = [np.stack([masks.named(text, SHAPE)] * 3) for text in ("left", "box:2,2,4,4")]
-    both = np.concatenate([x, x]), np.concatenate(many)
-    expected = gan.inpaint(*both, seed=8)
-    np.testing.assert_array_equal(picture[:8, 18:26], images.to_uint8(expected[0])[..., 0])
-    assert made.shape == x.shape
+    for place, text in enumerate(("left", "box:2,2,4,4")):  # whatever other masks are asked for
+        for column, seed in enumerate((7, 8), start=1):
+            drawn = gan.inpaint(x, masks.named(text, SHAPE), seed=seed)
+            corner = (3 * 9 * place, 9 * column)
+            found = picture[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8]
+            np.testing.assert_array_equal(found, images.to_uint8(drawn[0])[..., 0])
     again = tmp_path / "again.png"
     model = [f"--model={run / 'model'}", f"--examples={examples}"]
     assert command(*model, *flags, f"--out={again}") == 0
@@ -551,6 +547,27 @@ def test_images_of_ones_own_and_a_mask_file(run, tmp_path):
     np.testing.assert_array_equal(drawn[hole == 0], x[hole == 0])
     assert (known_part[hole == 255] == 128).all()
     assert (drawn[hole == 255] != x[hole == 255]).any()
+
+
+def test_images_without_a_class_leave_the_classes_out(run, tmp_path):
+    from keras_gan import inpainting_evaluation, records
+
+    rng = np.random.default_rng(0)
+    for number in range(90):  # a third of them beside the folders of the two classes
+        folder = tmp_path / "mine" / ("a", "b", "")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f"{number}.png")
+    options = Options(images=str(tmp_path / "mine"), validation="none", test="hash:0.3")
+    checks = Checks(allow=("label_missing",))
+    preprocess.preprocess(options, tmp_path / "examples", checks)
+    assert records.DatasetInfo.read(tmp_path / "examples").classes == ("a", "b")
+    assert not records.all_labelled(tmp_path / "examples")
+    gan, _ = trained.load_run(run / "run")
+    asked = {"images": 10, "draws": 2}
+    mask = masks.named("left", SHAPE)
+    rows = inpainting_evaluation.judge(gan, tmp_path / "examples", mask, **asked)
+    assert rows["one draw"]["error"] > 0
+    assert not any("class" in row for row in rows.values())
 
 
 def test_the_command_measures(run, tmp_path, capsys, monkeypatch):
@@ -594,6 +611,7 @@ def test_what_the_command_refuses(run, plain_model, tmp_path, capsys):
         ([f"--model={plain_model}", mine], "model that completes images; received"),
         ([], "either --model or --workdir"),
         ([model, "--measure=5", "--draws=1"], "at least --draws=2"),
+        ([model, "--measure=5", "--split=train"], "that the model did not learn from"),
         ([model, "--measure_out=x.json"], "--measure_out with --measure"),
         ([model, "--examples_root=/nowhere"], "Expected"),
     ]

@@ -284,3 +284,9 @@ def test_bad_values_are_refused(name, value):
         toy_gan(**{name: value})
     with pytest.raises(UserError, match=rf"Expected {name} in \(0, 1\]; received {name}={value}"):
         Recipe("any", "mnist").with_overrides([f"{name}={value}"])
+
+
+def test_losses_of_a_d_that_rested_are_not_shown_as_zeros():
+    means = {"d_loss": 0.0, "g_loss": 2.5, "d_real": 0.0, "d_fake": 0.0, "d_steps": 0.0}
+    assert callbacks.titled(means) == {"g_loss": 2.5, "d_steps": 0.0}
+    assert callbacks.titled(means | {"d_steps": 1.0})["D(x)"] == 0.0

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_gan import priors
+from keras_gan.each_alone import looks_at_each_alone
 from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
 from keras_gan.networks.layers import Maxout
@@ -213,6 +214,43 @@ def test_only_layers_that_are_known_to_look_at_each_image_alone_get_both_kinds(l
         [keras.Input((2, 2, 1)), layers.Flatten(), layer, layers.Dense(1)]
     )
     assert GAN(generator, discriminator, priors.Normal(3))._judges_each_alone is alone
+
+
+def test_neither_operations_between_layers_nor_a_call_of_ones_own_are_known_to_look_at_each_alone():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4)
+
+        def call(self, inputs):
+            hidden = self.dense(inputs)
+            return hidden - keras.ops.mean(hidden, axis=0)
+
+    def functional(middle):
+        images = keras.Input((2, 2, 1))
+        return keras.Model(images, layers.Dense(1)(middle(layers.Flatten()(images))))
+
+    def minus_the_batchs_mean(hidden):
+        return hidden - keras.ops.mean(hidden, axis=0, keepdims=True)
+
+    def beside_another_batch(hidden):
+        return layers.Concatenate(axis=0)([hidden, hidden])
+
+    assert looks_at_each_alone(functional(layers.Dense(3)))
+    for middle in (minus_the_batchs_mean, Own(), beside_another_batch):
+        assert not looks_at_each_alone(functional(middle))
+    assert not looks_at_each_alone(Own())
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_networks_of_ones_own_may_make_images_of_half_precision(policy):
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        gan = toy_gan(update="alternating")
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    assert gan._judges_each_alone
+    assert math.isfinite(gan.train_step(rows(4))["d_loss"])
 
 
 def test_r1_penalty_moves_only_the_discriminator():

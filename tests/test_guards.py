@@ -17,7 +17,7 @@ from keras_gan.config import Optimizer
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Preempted, Stopped, UserError
 from tests.conformance.cases import CASES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, started
 
 RECIPE = dataclasses.replace(CASES["no_average"], steps=12)
 WILD = dataclasses.replace(
@@ -286,13 +286,13 @@ def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(examples, tmp_
         *(f"--set={setting}" for setting in settings),
     ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
-    process = subprocess.Popen([*command, "--steps=1000000"], **pipes)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list((tmp_path / "w" / "tensorboard").glob("*")):
-        time.sleep(0.05)
-    time.sleep(8)  # it compiles, then it trains
-    process.terminate()
-    printed, _ = process.communicate(timeout=60)
+    with started([*command, "--steps=1000000"], **pipes) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not list((tmp_path / "w" / "tensorboard").glob("*")):
+            time.sleep(0.05)
+        time.sleep(8)  # it compiles, then it trains
+        process.terminate()
+        printed, _ = process.communicate(timeout=60)
     assert process.returncode == 75, printed
     assert "error: Asked to stop (SIGTERM). Saved as" in printed
     assert "Deterministic operations only" in printed

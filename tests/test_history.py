@@ -61,6 +61,12 @@ def test_a_later_process_makes_every_tag_void_after_its_first_step(tmp_path):
     assert found.last_step == 300
 
 
+def test_a_later_process_in_which_d_rests_makes_void_too(tmp_path):
+    write_events(tmp_path, losses(100, 200, 300), start=100, pid=1)
+    write_events(tmp_path, [(200, "g_loss", 1.0)], start=200, pid=2)
+    assert history.read(tmp_path).scalars["d_loss"].steps.tolist() == [100, 200]
+
+
 def test_processes_of_one_name_are_told_apart(tmp_path):
     """In a container each process is number 1 of the same host."""
     write_events(tmp_path, losses(100, 200, 300), start=100, pid=1)

@@ -20,6 +20,7 @@ from pipelines.options import Checks, Options
 from pipelines.sources import arrays
 from pipelines.sources import folder as folder_source
 from pipelines.sources import source as source_module
+from tests.conftest import started
 
 NONE = {"validation": "none"}
 
@@ -430,11 +431,11 @@ def test_an_interrupt_is_no_traceback_and_leaves_nothing(tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "a.npy", rng.integers(0, 256, (30000, 28, 28), np.uint8))
     arguments = command(f"--arrays={tmp_path / 'a.npy'}", "--out=data/out", "--shard_mb=1")
-    process = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list(tmp_path.glob("data/.out*/work/read-*")):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with started(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(tmp_path.glob("data/.out*/work/read-*")):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not list((tmp_path / "data").iterdir())

@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -32,7 +31,7 @@ from keras_gan import (
 )
 from keras_gan.interfaces import Preempted, UserError
 from tests.conformance.cases import CASES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, started
 
 RECIPE = dataclasses.replace(CASES["no_average"], steps=6)
 
@@ -177,8 +176,7 @@ def test_one_process_trains_in_a_work_directory_and_the_system_lets_go_of_a_dead
     ]
     log = (tmp_path / "log").open("w")
     command = [sys.executable, "-m", "keras_gan.train", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    try:
+    with started(command, cwd=ROOT, stdout=log, stderr=log):
         deadline = time.monotonic() + 120
         while not (tmp_path / "runs/a/checkpoints/step-0000005").exists():
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
@@ -187,9 +185,6 @@ def test_one_process_trains_in_a_work_directory_and_the_system_lets_go_of_a_dead
         said = "error: Expected a --workdir that no other process trains in; received "
         assert f"{said}{tmp_path / 'runs' / 'a'}. Try" in capsys.readouterr().err
         assert [run["state"] for run in listed(capsys, tmp_path / "runs")] == ["running"]
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
     (told,) = listed(capsys, tmp_path / "runs")
     assert told["step"] >= 5
     assert (told["state"], told["ended"]) == (f"killed at step {told['step']:,} or after", {})

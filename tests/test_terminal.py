@@ -15,7 +15,7 @@ import pytest
 from absl import flags, logging
 
 from keras_gan import callbacks, cli, train
-from tests.conftest import ROOT
+from tests.conftest import ROOT, started
 
 SMALL = [
     "--set=network.generator_units=16",
@@ -46,7 +46,9 @@ def test_a_file_gets_plain_lines_and_a_summary(examples, tmp_path):
     assert code == 0, err
     for text in (out, err):
         assert not [sign for sign in text if not sign.isprintable() and sign != "\n"]
-    assert err.splitlines()[0] == "Training on one CPU"
+    where, first, *_ = err.splitlines()
+    assert where == "Training on one CPU"
+    assert re.match(r"Epoch 1/1, step 1/12, d_loss \d\.\d\d, g_loss ", first)
     steps, spent, losses, parzen, report, samples, logs, model = out.splitlines()
     assert steps == "Steps:   12, 0.4 epochs"
     assert re.fullmatch(r"Report:  .+report\.html", report)
@@ -82,14 +84,14 @@ def test_ctrl_c_saves_and_names_the_command_that_goes_on(examples, tmp_path):
     given = arguments(tmp_path, examples, "--steps=1000000", "--set=checkpoint_every=5")
     command = [sys.executable, "-m", "keras_gan.train", *given]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
-    process = subprocess.Popen(command, **pipes)
-    deadline = time.monotonic() + 120
-    folder = tmp_path / "a run" / "checkpoints"
-    while not (folder / "step-0000005").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, text
+    with started(command, **pipes) as process:
+        deadline = time.monotonic() + 120
+        folder = tmp_path / "a run" / "checkpoints"
+        while not (folder / "step-0000005").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=120)
+        assert process.returncode == 130, text
     saved, told, empty, last = text.splitlines()[-4:]
     found = re.fullmatch(r"Saved as (.+); the same command goes on from there", saved)
     assert pathlib.Path(found[1]).parent == folder

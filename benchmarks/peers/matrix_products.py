@@ -1,19 +1,20 @@
 """The ceiling: float32 matrix products of TensorFlow and nothing else, large enough to be fast.
 
-    python matrix_products.py
+    python matrix_products.py SIDE
 
 A step is one product of two matrices of SIDE x SIDE.
 """
 
+import sys
+
 import tensorflow as tf
 import turns
-
-SIDE = 1500
 
 
 def main() -> None:
     """Race."""
-    matrix = tf.random.stateless_uniform((SIDE, SIDE), (0, 0))
+    side = int(sys.argv[1])
+    matrix = tf.random.stateless_uniform((side, side), (0, 0))
     product = tf.function(lambda a: tf.matmul(a, a))
 
     def play(steps: int) -> None:

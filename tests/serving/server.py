@@ -46,6 +46,7 @@ class Versions:
         self.base, self.name, self.keep_all = pathlib.Path(base), name, keep_all
         self.labels = labels
         self.loaded: dict[int, Servable] = {}
+        self.folders: dict[int, tuple[int, int]] = {}
         self.failed: dict[int, str] = {}
 
     def poll(self):
@@ -53,12 +54,16 @@ class Versions:
         present = card.versions(self.base)
         wanted = present if self.keep_all else present[-1:]
         for number in wanted:
-            if number not in self.loaded:
-                try:
-                    self.loaded[number] = load(self.base / str(number))
+            try:
+                folder = identity(self.base / str(number))
+                if self.folders.get(number) != folder or number not in self.loaded:
+                    servable = load(self.base / str(number))
+                    if identity(self.base / str(number)) != folder:
+                        raise UserError(f"version {number} was replaced while it was loaded")
+                    self.loaded[number], self.folders[number] = servable, folder
                     self.failed.pop(number, None)
-                except (UserError, OSError) as error:  # the older ones go on
-                    self.failed[number] = str(error)
+            except (UserError, OSError) as error:  # the older ones go on
+                self.failed[number] = str(error)
         if any(number in self.loaded for number in wanted):
             # A session is freed with the last request that uses it.
             self.loaded = {n: each for n, each in self.loaded.items() if n in wanted}
@@ -75,6 +80,12 @@ class Versions:
             wanted = f"Specific({name}, {number})" if number is not None else f"Latest({name})"
             raise ServingError(NOT_FOUND, f"Servable not found for request: {wanted}")
         return chosen, loaded[chosen]
+
+
+def identity(folder):
+    """What tells a folder from another one that later has its name."""
+    found = folder.stat()
+    return found.st_ino, found.st_ctime_ns
 
 
 def load(folder):

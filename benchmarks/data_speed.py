@@ -1,4 +1,4 @@
-"""Print images per second of preprocessing and of the training data set, on the embedded MNIST.
+"""Print images per second of preprocessing, on the embedded MNIST and on JPEG files.
 
     python -m benchmarks.data_speed [--repeats=3] [--rows=mnist]
 
@@ -26,14 +26,11 @@ from absl import flags, logging
 from PIL import Image
 
 from keras_gan import cli
-from pipelines import preprocess
-from pipelines.options import Options
 
 Measure = Callable[[int], tuple[int, float]]  # repeat -> (images, seconds)
 TIME = re.compile(r"Preprocessed ([0-9,]+) images in ([0-9.]+) s")
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("batches", 2000, "Batches of 100 images to read.", flag_values=FLAGS)
 flags.DEFINE_integer("repeats", 3, "Measurements of each.", flag_values=FLAGS)
 flags.DEFINE_integer(
     "files", 2500, "Image files of 512x512; of 64x64 eight times as many.", flag_values=FLAGS
@@ -68,8 +65,6 @@ def measurements(root: pathlib.Path, values: flags.FlagValues) -> dict[str, Meas
     """Make every row: its name, and what does the work and returns how many images it was."""
     import apache_beam as beam
     import tensorflow as tf
-
-    from keras_gan import data
 
     pixels, labels = mnist("train")
     np.savez(root / "mnist.npz", images=pixels, labels=labels)
@@ -119,16 +114,9 @@ def measurements(root: pathlib.Path, values: flags.FlagValues) -> dict[str, Meas
         picture = Image.open(path).convert("RGB")
         return example(np.asarray(picture.resize((64, 64), Image.Resampling.LANCZOS)), None)
 
-    def training() -> int:
-        dataset = data.train_dataset(root / "examples", batch_size=100)
-        return 100 * sum(1 for _ in dataset.take(values.batches))
-
     from_npz = pipeline(f"--arrays={root / 'mnist.npz'}")
     from_tfds = pipeline("--dataset=mnist", f"--data_dir={root / 'tfds'}")
     from_tfds(0)  # TFDS prepares its own copy once
-    preprocess.preprocess(
-        Options(arrays=str(root / "mnist.npz"), validation="none"), root / "examples"
-    )
     return {
         "MNIST from an .npz file": from_npz,
         "MNIST from TensorFlow Datasets": from_tfds,
@@ -146,7 +134,6 @@ def measurements(root: pathlib.Path, values: flags.FlagValues) -> dict[str, Meas
             lambda: write(map(resized, sorted(files[512].iterdir())))
         ),
         "512x512 JPEG files, two cores": pipeline(f"--images={files[512]}", "--size=64"),
-        "train_dataset, two cores": timed(training),
     }
 
 

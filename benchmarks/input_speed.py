@@ -67,7 +67,7 @@ def noise(folder: pathlib.Path, side: int, count: int) -> pathlib.Path:
     coarse = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8)
     arrays = folder.with_suffix(".npz")
     np.savez(arrays, images=coarse.repeat(side // 8, axis=1).repeat(side // 8, axis=2))
-    preprocess.preprocess(Options(arrays=str(arrays), validation="last:500"), folder)
+    preprocess.preprocess(Options(arrays=str(arrays)), folder)
     return folder
 
 
@@ -121,7 +121,8 @@ def train(
         *(f"--examples={examples}", f"--workdir={workdir}", f"--export_dir={root / 'export'}"),
         *(f"--set=log_every={interval}", "--verbosity=-1"),
     )
-    subprocess.run(command, check=True)
+    if subprocess.run(command, check=False).returncode:
+        raise cli.UserError(f"Expected the recipe {recipe} to train; received an error, above.")
     scalars = history.read(workdir / "tensorboard").scalars
     tags = ("speed/steps_per_second", "speed/waiting_for_input")
     speeds, shares = (list(scalars[tag].values[1:]) for tag in tags)

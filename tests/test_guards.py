@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,15 @@ def test_rollback_gives_up_after_three_other_noises(examples, tmp_path, said, mo
     assert [line[-7:] for line in said if "try" in line] == ["(try 1)", "(try 2)", "(try 3)"]
     assert noises == sorted(noises)  # what is played again is what was played
     assert set(noises) == {0, 1, 2, 3}
+
+
+def test_weights_whose_squares_overflow_are_finite():
+    gan = building.build(RECIPE, (8, 8, 1), train_images=240)
+    weight = gan.generator.weights[-1]
+    weight.assign(np.full(weight.shape, -3e38, np.float32))
+    assert not guards.non_finite_weight(gan)
+    weight.assign(np.full(weight.shape, np.nan, np.float32))
+    assert re.match("nan in the generator's", guards.non_finite_weight(gan))
 
 
 def test_a_checkpoint_of_bad_weights_is_never_written(tmp_path):

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from keras_gan import (
     callbacks,
     checkpoints,
     data,
+    encoders,
     files,
     guards,
     loop,
@@ -24,6 +25,7 @@ from keras_gan import (
     priors,
     records,
     summaries,
+    trained,
 )
 from keras_gan import workdir as workdirs
 from keras_gan.few_labels import FewLabels
@@ -183,8 +185,39 @@ def judge(found: np.ndarray, of: Labelled) -> dict[str, float]:
     return {"error": 1 - right.mean, "stderr": right.stderr}
 
 
+def load_encoder(workdir: str | os.PathLike[str], examples: str | os.PathLike[str]) -> keras.Model:
+    """Load the inference network of a run of keras_gan.train, to probe its features.
+
+    Args:
+        workdir: of the run, after keras_gan.infer.
+        examples: the data folder of the run: its test images must be new to the network too.
+
+    Returns:
+        images, float32 [B, H, W, C] in [0, 1] -> numbers [B, d], as `Inference.encoder`.
+
+    Raises:
+        UserError: if there is none, it is told labels, or it is of other data.
+    """
+    gan, run = trained.load_run(workdir)
+    if gan.condition:
+        raise UserError(
+            f"Expected --inference of a run without labels; received {workdir}, whose networks "
+            "are told them. Try a run with conditional=false."
+        )
+    if run["data_hash"] != records.DatasetInfo.read(examples).data_hash:
+        raise UserError(
+            f"Expected --inference of a run on the same data; received {workdir}, which was "
+            f"trained on other data than {examples}. Try --examples with that run's folder."
+        )
+    folder = pathlib.Path(workdir) / encoders.FOLDER
+    return encoders.load(gan, run["recipe"], run["data_hash"], folder).encoder
+
+
 def compare(
-    options: FewLabels, workdir: str | os.PathLike[str], examples: str | os.PathLike[str]
+    options: FewLabels,
+    workdir: str | os.PathLike[str],
+    examples: str | os.PathLike[str],
+    encoder: keras.Model | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train with and without unlabelled images, and judge both, and linear probes, on the test set.
 
@@ -192,6 +225,7 @@ def compare(
         options: of the run with unlabelled images.
         workdir: two runs' work directories are made in it; those that are there go on.
         examples: a finished data folder with validation and test images.
+        encoder: an inference network whose features are probed too.
 
     Returns:
         For each classifier, by name: `error` and `stderr` on the test images, `validation_error`;
@@ -224,24 +258,23 @@ def compare(
                 "which is a run of keras_gan.train. Try another."
             )
         alone = dataclasses.replace(options, unlabelled_weight=0.0)
-        trained = {
+        runs = {
             "semi-supervised": (options, workdir / "semi_supervised"),
             "labels alone": (alone, workdir / "labels_alone"),
         }
         discriminators = {
             name: train(chosen, folder, examples, labelled, validation).discriminator
-            for name, (chosen, folder) in trained.items()
+            for name, (chosen, folder) in runs.items()
         }
     for name, network in discriminators.items():
         add(name, lambda images, network=network: agreement.classify(network, images))
-    network = discriminators["semi-supervised"]
-    tap = keras.Model(network.input, network.get_layer(noisy.FEATURES).output)
     features = {
-        "linear probe, D's features": lambda images: np.asarray(
-            tap.predict(images, batch_size=500, verbose=0)
-        ),
+        "linear probe, D's features": _tap(discriminators["semi-supervised"], noisy.FEATURES),
         "linear probe, pixels": lambda images: images.reshape(len(images), -1),
     }
+    if encoder is not None:
+        features["linear probe, E's features"] = _tap(encoder, encoder.layers[-2].name)
+        features["linear probe, E's z"] = _tap(encoder, "z")
     for name, of in features.items():
         logging.info("Fitting: %s", name)
         judges = (of(validation[0]), validation[1])
@@ -252,3 +285,9 @@ def compare(
             penalty=probe.penalty,
         )
     return rows
+
+
+def _tap(network: keras.Model, layer: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What a layer says about images."""
+    tap = keras.Model(network.input, network.get_layer(layer).output)
+    return lambda images: np.asarray(tap.predict(images, batch_size=500, verbose=0))

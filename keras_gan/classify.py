@@ -3,10 +3,12 @@
     python -m keras_gan.classify --dataset=mnist
     python -m keras_gan.classify --dataset=mnist --labels=1000 --seed=1
     python -m keras_gan.classify --examples=data/mine --labels=all --out=result.json
+    python -m keras_gan.classify --dataset=mnist --inference=runs/mnist
 
 Beside it, the same network is trained on the labels alone. Prints test errors with their standard
-errors: of both, and of logistic regression on D's features and on the pixels, with the same
-labels. The same command on the same work directory goes on where it stopped.
+errors: of both, and of logistic regression on D's features, on the pixels, and on the features of
+a run's inference network (--inference), with the same labels. The same command on the same work
+directory goes on where it stopped.
 """
 
 import dataclasses
@@ -55,6 +57,13 @@ flags.DEFINE_multi_string(
     [],
     "key=value of the options, as in d_optimizer.learning_rate=1e-3 or "
     "generator_loss=non_saturating.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "inference",
+    None,
+    "A work directory of keras_gan.train, after keras_gan.infer: the features of its inference "
+    "network are judged too.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -120,9 +129,12 @@ def main(values: flags.FlagValues) -> None:
         ),
         values.examples_root,
     )
+    encoder = None
+    if values.inference:
+        encoder = classification.load_encoder(values.inference, examples)
     start = time.monotonic()
     try:
-        rows = classification.compare(options, workdir, examples)
+        rows = classification.compare(options, workdir, examples, encoder)
     except (KeyboardInterrupt, Preempted):
         command = shlex.join(["python", "-m", "keras_gan.classify", *cli.given(values)])
         logging.info("To go on: %s", command)

@@ -50,12 +50,12 @@ class FewLabels:
     hidden_noise: float = 0.5
     batch_size: int = 100
     d_optimizer: Optimizer = dataclasses.field(
-        default_factory=lambda: Optimizer("adam", 1e-3, beta_1=0.5, schedule="linear", hold=0.5)
+        default_factory=lambda: Optimizer("adam", 3e-3, beta_1=0.5, schedule="linear", hold=0.5)
     )
     g_optimizer: Optimizer = dataclasses.field(
         default_factory=lambda: Optimizer("adam", 3e-3, beta_1=0.5, schedule="linear", hold=0.5)
     )
-    steps: int = 6000
+    steps: int = 30_000
     seed: int = 0
     log_every: int = 100
     checkpoint_every: int = 1000

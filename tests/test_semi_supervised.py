@@ -8,14 +8,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan import checkpoints, classification, classify, cli, data, priors, semi_supervised
-from keras_gan.config import Optimizer
+from keras_gan import (
+    checkpoints,
+    classification,
+    classify,
+    cli,
+    data,
+    encoders,
+    experiment,
+    priors,
+    semi_supervised,
+    trained,
+)
+from keras_gan.config import Encoder, Optimizer
 from keras_gan.few_labels import FewLabels, choose_labelled
 from keras_gan.interfaces import UserError
 from keras_gan.labelled import labelled_batches
 from keras_gan.metrics import linear_probe
 from keras_gan.networks import noisy
 from keras_gan.networks.layers import WeightNormalizedDense
+from tests.conformance.cases import CASES
 
 TINY = FewLabels(
     labels=20,
@@ -403,6 +415,55 @@ def test_the_command_trains_judges_and_goes_on(examples, tmp_path, monkeypatch, 
     monkeypatch.setattr(classification.loop, "train", None)  # all is trained
     assert run(*argv[:-1], "--out=again.json") == 0
     assert json.loads((tmp_path / "again.json").read_text()) == found
+
+
+@pytest.mark.usefixtures("without_exports")
+def test_features_of_an_inference_network_are_judged(examples, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rates = {"steps": 1, "log_every": 1, "sample_every": 9, "checkpoint_every": 1}
+    for name, case in (("run", "no_average"), ("told", "conditional_mlp")):
+        experiment.train(
+            dataclasses.replace(CASES[case], **rates), name, examples, f"{name}-export"
+        )
+    argv = [f"--examples={examples}", "--labels=20", "--steps=1", *SETTINGS]
+    assert run(*argv, "--inference=run") == 2
+    assert "Expected a folder of keras_gan.infer" in capsys.readouterr().err
+    gan, recorded = trained.load_run("run")
+    options = Encoder(units=(6,), steps=2, batch_size=8)
+    known = recorded["recipe"], recorded["data_hash"]
+    network = encoders.train(gan, *known, options, "run/inference").encoder
+    assert run(*argv, "--inference=told") == 2
+    assert "run without labels; received told" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists(), "something was trained before the refusal"
+
+    assert run(*argv, "--inference=run", "--out=with.json") == 0
+    assert run(*argv, "--out=without.json") == 0
+    found, without = (
+        json.loads((tmp_path / name).read_text())["classifiers"]
+        for name in ("with.json", "without.json")
+    )
+    names = ["linear probe, E's features", "linear probe, E's z"]
+    assert list(found) == [*without, *names]
+    assert {name: found[name] for name in without} == without
+
+    def features(images):
+        first, second = (network.get_layer(name) for name in ("hidden_0", "z"))
+        hidden = np.maximum(
+            images.reshape(len(images), -1) @ first.kernel.numpy() + first.bias.numpy(), 0
+        )
+        return hidden, hidden @ second.kernel.numpy() + second.bias.numpy()
+
+    few, few_labels = classification.load_labelled(TINY, examples)
+    (held_out, held_out_labels), (tests, truth) = (
+        (features(data.load_split(examples, split)), data.load_labels(examples, split))
+        for split in ("validation", "test")
+    )
+    for which, name in enumerate(names):
+        judges = (held_out[which], held_out_labels)
+        probe = linear_probe.fit_best(features(few)[which], few_labels, 10, judges)
+        wrong = np.mean(probe.classify(tests[which]) != truth)
+        assert found[name]["error"] == pytest.approx(wrong, abs=1e-6)
+        assert found[name]["penalty"] == probe.penalty
 
 
 @pytest.mark.parametrize(

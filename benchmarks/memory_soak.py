@@ -43,7 +43,7 @@ def main(values: flags.FlagValues) -> None:
     cli.import_tensorflow()
     import keras
 
-    from keras_gan import beside, callbacks, evaluation, experiment, exported
+    from keras_gan import callbacks, evaluation, experiment, exported
 
     seen: list[tuple[int, float]] = []
 
@@ -51,13 +51,6 @@ def main(values: flags.FlagValues) -> None:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             seen.append((callbacks.current_step(self.model), resident()))
 
-    plain = beside.Beside.__init__
-
-    def looking(self: beside.Beside, *args: Any, **options: Any) -> None:
-        plain(self, *args, **options)
-        self.hooks = [*self.hooks, Look()]
-
-    beside.Beside.__init__ = looking  # type: ignore[method-assign]
     recipe = dataclasses.replace(
         recipes.get_recipe("mnist", None), network=SMALL, steps=values.steps
     )
@@ -66,7 +59,7 @@ def main(values: flags.FlagValues) -> None:
         examples = values.examples or preprocess.ensure(
             Options(recipe.dataset, recipe.validation), root
         )
-        result = experiment.train(recipe, root / "run", examples, root / "export")
+        result = experiment.train(recipe, root / "run", examples, root / "export", hooks=[Look()])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
         report("training", "steps", seen, peak)
         seen.clear()

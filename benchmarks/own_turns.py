@@ -27,7 +27,7 @@ def main(values: flags.FlagValues) -> None:
     cli.import_tensorflow()
     import keras
 
-    from keras_gan import beside, experiment
+    from keras_gan import experiment
 
     class Turns(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -39,18 +39,11 @@ def main(values: flags.FlagValues) -> None:
                     raise KeyboardInterrupt
             self.left -= recipe.log_every
 
-    plain = beside.Beside.__init__
-
-    def waiting(self: beside.Beside, *args: Any, **options: Any) -> None:
-        plain(self, *args, **options)
-        self.hooks = [*self.hooks, Turns()]
-
-    beside.Beside.__init__ = waiting  # type: ignore[method-assign]
     recipe = recipes.get_recipe(values.recipe, None).with_overrides(values.set)
     recipe = dataclasses.replace(recipe, steps=10**6)
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        experiment.train(recipe, root / "run", values.examples, root / "export")
+        experiment.train(recipe, root / "run", values.examples, root / "export", hooks=[Turns()])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -50,6 +50,7 @@ class Beside:
         stop_if_collapsed: whether the collapse alarm ends the run.
         stop_if_full: whether a full disk does.
         profile: whether to trace some steps.
+        hooks: the user's own.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Beside:
         stop_if_collapsed: bool,
         stop_if_full: bool,
         profile: bool = False,
+        hooks: Sequence[keras.callbacks.Callback] = (),
     ):
         self._gan, self._recipe, self._saved = gan, recipe, saved
         self._several = distribution.several_workers(gan.distribute_strategy)
@@ -147,6 +149,7 @@ class Beside:
             self._progress,
             guards.StopOnNonFinite(),
             self._room,
+            *hooks,
             self._signal,
             *([self._trace] if profile else []),
         ]

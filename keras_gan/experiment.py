@@ -6,9 +6,10 @@ import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import keras
 import tensorflow as tf
 from absl import logging
 
@@ -85,6 +86,7 @@ def train(
     on_full_disk: Literal["go_on", "stop"] = "go_on",
     command: str = "",
     profile: bool = False,
+    hooks: Sequence[keras.callbacks.Callback] = (),
 ) -> Result:
     """Train a recipe, or go on where its work directory stopped, and export the generator.
 
@@ -104,6 +106,7 @@ def train(
         on_full_disk: whether to go on without what cannot be written.
         command: the shell line that this call is of, for `run.json`.
         profile: whether to trace some steps for TensorBoard's Profile page.
+        hooks: callbacks of your own, beside the run's; an epoch, to them, is a log interval.
 
     Raises:
         UserError: if the work directory is another recipe's, or the data do not fit, or another
@@ -135,6 +138,7 @@ def train(
             on_full_disk=on_full_disk,
             profile=profile,
             command=command,
+            hooks=hooks,
         )
 
 
@@ -152,6 +156,7 @@ def _train(
     on_full_disk: Literal["go_on", "stop"],
     profile: bool,
     command: str,
+    hooks: Sequence[keras.callbacks.Callback],
 ) -> Result:
     """Do what `train` says, in a work directory that is this process's alone."""
     run = workdirs.expect_own(workdir, recipe, info, examples)
@@ -211,6 +216,7 @@ def _train(
             stop_if_collapsed=on_collapse == "stop",
             stop_if_full=on_full_disk == "stop",
             profile=profile,
+            hooks=hooks,
         )
         if restored:
             beside.alarm.state = restored.card().get("alarm", {})

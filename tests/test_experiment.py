@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -45,6 +46,25 @@ def test_curves_are_window_means_at_their_steps(run):
     for tag in ("d_loss", "g_loss", "D(x)", "D(G(z))", "speed/steps_per_second"):
         assert points[tag] == [3, 6, 7]
     assert sorted(points["samples"]) == [0, 3, 6, 7]
+
+
+@pytest.mark.usefixtures("without_exports")
+def test_hooks_of_ones_own_see_every_interval(examples, tmp_path):
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((callbacks.current_step(self.model), sorted(logs)))
+            if len(seen) == 2:
+                raise KeyboardInterrupt
+
+    where = tmp_path / "work", examples, tmp_path / "export"
+    with pytest.raises(KeyboardInterrupt):
+        experiment.train(RECIPE, *where, hooks=[Watch()])
+    # What a hook ends is saved, and goes on where it was.
+    experiment.train(RECIPE, *where, hooks=[Watch()])
+    assert [step for step, _ in seen] == [3, 6, 7]
+    assert all({"d_loss", "g_loss"} <= set(names) for _, names in seen)
 
 
 def test_a_finished_run_trains_no_more_and_exports_once(run, examples):

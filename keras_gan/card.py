@@ -177,6 +177,7 @@ def _page(facts: dict[str, Any]) -> str:
     rows = {
         "recipe": facts.get("recipe", {}).get("name"),
         "classes": _classes(facts),
+        "labels it tells": ", ".join(facts.get("label_names", ())) or None,
         "data hash": facts.get("data_hash"),
         "training images": data.get("images", {}).get("train"),
         "licence of the data": data.get("licence"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from keras_gan import (
     summaries,
     trained,
 )
+from keras_gan import card as cards
 from keras_gan import workdir as workdirs
 from keras_gan.few_labels import FewLabels
 from keras_gan.interfaces import Preempted, UserError
@@ -218,6 +220,7 @@ def compare(
     workdir: str | os.PathLike[str],
     examples: str | os.PathLike[str],
     encoder: keras.Model | None = None,
+    export_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train with and without unlabelled images, and judge both, and linear probes, on the test set.
 
@@ -226,6 +229,8 @@ def compare(
         workdir: two runs' work directories are made in it; those that are there go on.
         examples: a finished data folder with validation and test images.
         encoder: an inference network whose features are probed too.
+        export_dir: folder of the versions of an export of the semi-supervised pair, if there shall
+            be one.
 
     Returns:
         For each classifier, by name: `error` and `stderr` on the test images, `validation_error`;
@@ -262,14 +267,14 @@ def compare(
             "semi-supervised": (options, workdir / "semi_supervised"),
             "labels alone": (alone, workdir / "labels_alone"),
         }
-        discriminators = {
-            name: train(chosen, folder, examples, labelled, validation).discriminator
+        gans = {
+            name: train(chosen, folder, examples, labelled, validation)
             for name, (chosen, folder) in runs.items()
         }
-    for name, network in discriminators.items():
-        add(name, lambda images, network=network: agreement.classify(network, images))
+    for name, gan in gans.items():
+        add(name, lambda images, gan=gan: agreement.classify(gan.discriminator, images))
     features = {
-        "linear probe, D's features": _tap(discriminators["semi-supervised"], noisy.FEATURES),
+        "linear probe, D's features": _tap(gans["semi-supervised"].discriminator, noisy.FEATURES),
         "linear probe, pixels": lambda images: images.reshape(len(images), -1),
     }
     if encoder is not None:
@@ -284,7 +289,49 @@ def compare(
             lambda images, probe=probe, of=of: probe.classify(of(images)),
             penalty=probe.penalty,
         )
+    if export_dir is not None:
+        export(gans["semi-supervised"], options, info, pathlib.Path(export_dir), rows)
     return rows
+
+
+def export(
+    gan: SemiSupervisedGAN,
+    options: FewLabels,
+    info: records.DatasetInfo,
+    directory: pathlib.Path,
+    rows: dict[str, dict[str, Any]],
+) -> pathlib.Path:
+    """Export a pair as `directory/version`: a generator, and a classifier as signature `classify`.
+
+    Args:
+        gan: what was trained.
+        options: of its run.
+        info: what its data are.
+        directory: folder of all versions; the newest stays if it is this pair already.
+        rows: what `compare` found, for the card.
+
+    Returns:
+        The version's folder.
+    """
+    errors = {
+        f"wrong on the test images, {name} (%)": {
+            "mean": 100 * row["error"],
+            "stderr": 100 * row["stderr"],
+        }
+        for name, row in rows.items()
+    }
+    labels = f"{options.labels} labels" if options.labels else "all labels"
+    card = {
+        "name": f"{info.dataset}, {labels}, seed {options.seed}",
+        "dataset": info.dataset,
+        "data_hash": info.data_hash,
+        "data": cards.data_facts(info),
+        "step": callbacks.current_step(gan),
+        "recipe": json.loads(options.to_json()),
+        "metrics": errors,
+        "label_names": list(info.classes),
+    }
+    return trained.export_once(gan.as_gan(), directory, card, classifier=gan.discriminator)
 
 
 def _tap(network: keras.Model, layer: str) -> Callable[[np.ndarray], np.ndarray]:

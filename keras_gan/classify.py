@@ -72,6 +72,12 @@ flags.DEFINE_string(
     "Checkpoints and logs (default: below runs/, named after data, labels and seed).",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "export_dir",
+    None,
+    "Export the generator there, with the classifier as signature classify, as the next version.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("out", None, "Write the errors as JSON too.", flag_values=FLAGS)
 flags.DEFINE_string(
     "examples_root", "data", "Where preprocessed data sets are kept.", flag_values=FLAGS
@@ -111,7 +117,12 @@ def main(values: flags.FlagValues) -> None:
         recipe = recipes.get_recipe(None, values.dataset)
         name = recipe.name
     workdir = values.workdir or f"runs/{name}_{values.labels}_labels_seed_{values.seed}"
-    for folder in (workdir, values.examples_root, pathlib.Path(values.out or ".").parent):
+    for folder in (
+        workdir,
+        values.examples_root,
+        pathlib.Path(values.out or ".").parent,
+        values.export_dir or ".",
+    ):
         cli.expect_writable(folder)
 
     cli.import_tensorflow()
@@ -134,7 +145,7 @@ def main(values: flags.FlagValues) -> None:
         encoder = classification.load_encoder(values.inference, examples)
     start = time.monotonic()
     try:
-        rows = classification.compare(options, workdir, examples, encoder)
+        rows = classification.compare(options, workdir, examples, encoder, values.export_dir)
     except (KeyboardInterrupt, Preempted):
         command = shlex.join(["python", "-m", "keras_gan.classify", *cli.given(values)])
         logging.info("To go on: %s", command)

@@ -39,6 +39,7 @@ def export(
     version: int | None = None,
     card: dict[str, Any] | None = None,
     inference: Inference | None = None,
+    classifier: keras.Model | None = None,
 ) -> pathlib.Path:
     """Write the generator (its moving average, where there is one) as `directory/version`.
 
@@ -52,6 +53,7 @@ def export(
         version: a whole number above those that are there; the next one when None.
         card: what the model card shall say; see `card`.
         inference: this generator's inference network, if it shall answer, too.
+        classifier: of images, if it shall answer; its weights are the discriminator's.
 
     Returns:
         The version's folder.
@@ -60,7 +62,7 @@ def export(
         UserError: if there is such a version, or a newer one, already.
         Stopped: if the loader does not give the live model's answers.
     """
-    endpoints = signatures.build(gan, inference)
+    endpoints = signatures.build(gan, inference, classifier)
     archive = keras.export.ExportArchive()
     for part in _parts(gan, inference):
         archive.track(part)

@@ -86,6 +86,23 @@ class ExportedSampler:
         told = self._told(self._condition.labels(len(images), labels))
         return self._discriminate(images=tf.constant(images), **told)["logits"].numpy()
 
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """Say how likely each class is, float32 [n, K], of images, float32 [n, H, W, C] in [0, 1].
+
+        Raises:
+            UserError: if the export has no classifier.
+        """
+        if "classify" not in self._model.signatures:
+            raise UserError(
+                f"Expected an export with a classifier; received {self.folder} without. Try "
+                "python -m keras_gan.classify with --export_dir."
+            )
+        answer = self._model.signatures["classify"]
+        parts = [images[i : i + MAX_ROWS] for i in range(0, len(images), MAX_ROWS)]
+        return np.concatenate(
+            [answer(images=tf.constant(part))["probabilities"].numpy() for part in parts]
+        )
+
     def infer(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Say which latent vectors, float32 [n, d], images [n, H, W, C] may have been made from.
 

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_gan import losses, priors, replicas
+from keras_gan.gan import GAN
 
 GENERATOR_LOSSES = ("feature_matching", *losses.LOSSES)
 
@@ -176,6 +177,12 @@ class SemiSupervisedGAN(keras.Model):
     def _log(self, **values: tf.Tensor) -> None:
         for name, value in values.items():
             self.means[name].update_state(value)
+
+    def as_gan(self) -> GAN:
+        """Return a `GAN` of the same weights, whose D says real or generated; not compiled."""
+        logit = keras.ops.logsumexp(self.discriminator.outputs[0], axis=-1, keepdims=True)
+        discriminator = keras.Model(self.discriminator.inputs[0], logit, name="real_or_generated")
+        return GAN(self.generator, discriminator, self.prior, seed=self.seed)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return class logits, float32 [B, K], of images, float32 [B, H, W, C] in [0, 1]."""

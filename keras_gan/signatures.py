@@ -8,6 +8,7 @@ INVALID_ARGUMENT: a server needs no other code.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -27,7 +28,9 @@ class Signature(NamedTuple):
     requests: list[dict[str, np.ndarray]]
 
 
-def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
+def build(
+    gan: GAN, inference: Inference | None = None, classifier: keras.Model | None = None
+) -> dict[str, Signature]:
     """Make the signatures of a model, which draw from its moving average where there is one.
 
     Returns:
@@ -40,6 +43,8 @@ def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
         `discriminate`: images -> logits and probability, float32 [N], that they are real.
         With an inference network also `infer`: images -> latent, what they may have been made from;
         and `reconstruct`: images -> the images that the generator makes of that.
+        With a classifier, images -> class logits [N, K], also `classify`: images -> label, int64
+        [N], and probabilities, float32 [N, K].
         Of a model of all conditionals also `inpaint`: images, masks, float32 [N, H, W, 1] of 1
         where a pixel is known and 0 elsewhere, and seed -> images with the others painted. The
         other signatures are of p(x), with nothing known.
@@ -89,6 +94,12 @@ def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
     def reconstruct(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         return generate(infer(images, *labels)["latent"], *labels)
 
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        assert classifier is not None
+        with _expecting(_pixels(images)):
+            logits = tf.cast(classifier(images, training=False), tf.float32)
+            return {"label": tf.argmax(logits, axis=1), "probabilities": tf.nn.softmax(logits)}
+
     def inpaint(images: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         with _expecting(_pixels(images), _two_valued(mask)):
             return generate(gan.prior.latent(seed), conditionals.known(images, mask))
@@ -136,6 +147,8 @@ def build(gan: GAN, inference: Inference | None = None) -> dict[str, Signature]:
     if inference is not None:
         for name, function in (("infer", infer), ("reconstruct", reconstruct)):
             found[name] = found["discriminate"]._replace(function=function)
+    if classifier is not None:
+        found["classify"] = found["discriminate"]._replace(function=classify)
     if isinstance(gan, conditionals.Conditionals):
         holes = tf.TensorSpec((None, *gan.image_shape[:2], 1), tf.float32, name="masks")
         top = masks.halves(gan.image_shape)["top"]

@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from keras_gan import building, callbacks, checkpoints, encoders, export, records
 from keras_gan import card as cards
 from keras_gan import workdir as workdirs
@@ -103,7 +105,11 @@ def card_of(
 
 
 def export_once(
-    gan: GAN, directory: pathlib.Path, card: dict[str, Any], inference: Inference | None
+    gan: GAN,
+    directory: pathlib.Path,
+    card: dict[str, Any],
+    inference: Inference | None = None,
+    classifier: keras.Model | None = None,
 ) -> pathlib.Path:
     """Export, unless the newest version is of this recipe, data and step already."""
     newest = directory / str(max(cards.versions(directory), default=0))
@@ -113,4 +119,4 @@ def export_once(
         if same and known.get("weights_sha256") == export.weights_sha256(gan, inference):
             cards.verify(newest)
             return newest
-    return export.export(gan, directory, card=card, inference=inference)
+    return export.export(gan, directory, card=card, inference=inference, classifier=classifier)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gan import (
+    card,
     checkpoints,
     classification,
     classify,
@@ -16,8 +17,10 @@ from keras_gan import (
     data,
     encoders,
     experiment,
+    exported,
     priors,
     semi_supervised,
+    servable,
     trained,
 )
 from keras_gan.config import Encoder, Optimizer
@@ -415,6 +418,42 @@ def test_the_command_trains_judges_and_goes_on(examples, tmp_path, monkeypatch, 
     monkeypatch.setattr(classification.loop, "train", None)  # all is trained
     assert run(*argv[:-1], "--out=again.json") == 0
     assert json.loads((tmp_path / "again.json").read_text()) == found
+
+
+def test_an_export_draws_and_classifies_as_the_live_pair(examples, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    argv = [f"--examples={examples}", "--labels=20", "--steps=4", *SETTINGS, "--export_dir=out"]
+    assert run(*argv, "--out=errors.json", "--workdir=work") == 0
+    assert run(*argv, "--workdir=work") == 0  # which has nothing to add
+    assert card.versions("out") == [1]
+    facts = card.verify("out/1")
+    assert facts["label_names"] == [str(number) for number in range(10)]
+    row = json.loads((tmp_path / "errors.json").read_text())["classifiers"]["semi-supervised"]
+    page = (tmp_path / "out" / "1" / card.README).read_text()
+    of = "wrong on the test images, semi-supervised (%)"
+    assert f"- {of}: {100 * row['error']:.2f} +- {100 * row['stderr']:.2f}" in page
+
+    images, labels = (load(examples, "test") for load in (data.load_split, data.load_labels))
+    sampler = exported.load_sampler("out")
+    probabilities = sampler.classify(images)
+    assert probabilities.shape == (40, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert np.mean(probabilities.argmax(axis=1) != labels) == pytest.approx(row["error"])
+    answer = servable.Servable(tmp_path / "out" / "1").run("classify", {"images": images})
+    np.testing.assert_array_equal(answer["label"], probabilities.argmax(axis=1))
+
+    options = FewLabels.from_json(json.dumps(facts["recipe"]))
+    gan = classification.build(options, (8, 8, 1), 10)
+    assert checkpoints.Checkpoints(
+        tmp_path / "work" / "semi_supervised" / "checkpoints", options, facts["data_hash"]
+    ).restore(gan)
+    logits = gan.discriminator.predict(images, verbose=0).astype(float)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, shares, atol=1e-5)
+    real_logits = np.log(np.exp(logits).sum(axis=1))
+    np.testing.assert_allclose(sampler.discriminate(images), real_logits, atol=1e-4)
+    z = sampler.noise(3, seed=5)
+    np.testing.assert_allclose(sampler.generate(z), gan.generator(z), atol=1e-5)
 
 
 @pytest.mark.usefixtures("without_exports")

@@ -105,6 +105,7 @@ def train(
     examples: str | os.PathLike[str],
     labelled: Labelled,
     held_out: Labelled,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> SemiSupervisedGAN:
     """Train a pair, or go on where its work directory stopped.
 
@@ -114,14 +115,19 @@ def train(
         examples: a finished data folder.
         labelled: what `load_labelled` read of it.
         held_out: images and labels for a curve of the error; nothing is chosen by it.
+        strategy: the devices, of this process; one device if not given.
 
     Raises:
-        UserError: if the work directory's checkpoints are of other options or other data.
+        UserError: if the replicas cannot share a batch, or the work directory's checkpoints are of
+            other options or other data.
         Preempted: if it was asked to end (SIGTERM); the same call goes on.
     """
     info = records.DatasetInfo.read(examples)
     mean = records.read_statistics(examples)["pixel_mean"]
-    gan = build(options, info.image_shape, len(info.classes), mean)
+    strategy = strategy or tf.distribute.get_strategy()
+    data.expect_shares(options.batch_size, strategy.num_replicas_in_sync)
+    with strategy.scope():
+        gan = build(options, info.image_shape, len(info.classes), mean)
     saved = checkpoints.Checkpoints(workdir / "checkpoints", options, info.data_hash, keep=1)
     restored = saved.restore(gan)
     if not restored:
@@ -146,7 +152,9 @@ def train(
         loop.train(
             gan,
             total,
-            lambda step: waiting.watch(feed(options, labelled, examples, step)),
+            lambda step: strategy.distribute_datasets_from_function(
+                lambda context: waiting.watch(feed(options, labelled, examples, step, context))
+            ),
             [
                 progress,
                 guards.StopOnNonFinite(),
@@ -221,6 +229,7 @@ def compare(
     examples: str | os.PathLike[str],
     encoder: keras.Model | None = None,
     export_dir: str | os.PathLike[str] | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train with and without unlabelled images, and judge both, and linear probes, on the test set.
 
@@ -231,6 +240,7 @@ def compare(
         encoder: an inference network whose features are probed too.
         export_dir: folder of the versions of an export of the semi-supervised pair, if there shall
             be one.
+        strategy: the devices, of this process; one device if not given.
 
     Returns:
         For each classifier, by name: `error` and `stderr` on the test images, `validation_error`;
@@ -268,7 +278,7 @@ def compare(
             "labels alone": (alone, workdir / "labels_alone"),
         }
         gans = {
-            name: train(chosen, folder, examples, labelled, validation)
+            name: train(chosen, folder, examples, labelled, validation, strategy)
             for name, (chosen, folder) in runs.items()
         }
     for name, gan in gans.items():

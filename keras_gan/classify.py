@@ -78,6 +78,20 @@ flags.DEFINE_string(
     "Export the generator there, with the classifier as signature classify, as the next version.",
     flag_values=FLAGS,
 )
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one", "mirrored"],
+    "Devices: one; mirrored, several of this machine.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "replicas",
+    None,
+    "Devices that train, for mirrored: GPUs, or parts of the CPU (default: every GPU).",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("out", None, "Write the errors as JSON too.", flag_values=FLAGS)
 flags.DEFINE_string(
     "examples_root", "data", "Where preprocessed data sets are kept.", flag_values=FLAGS
@@ -126,9 +140,16 @@ def main(values: flags.FlagValues) -> None:
         cli.expect_writable(folder)
 
     cli.import_tensorflow()
-    from keras_gan import classification
+    from keras_gan import classification, distribution
     from pipelines import preprocess
 
+    strategy = distribution.make_strategy(values.strategy, replicas=values.replicas or 0)
+    if distribution.several_workers(strategy):
+        raise UserError(
+            "Expected one machine; received TF_CONFIG of several. Try --strategy=mirrored, or "
+            "without TF_CONFIG."
+        )
+    logging.info(distribution.describe(strategy))
     examples = values.examples or preprocess.ensure(
         Options(
             recipe.dataset,
@@ -145,7 +166,9 @@ def main(values: flags.FlagValues) -> None:
         encoder = classification.load_encoder(values.inference, examples)
     start = time.monotonic()
     try:
-        rows = classification.compare(options, workdir, examples, encoder, values.export_dir)
+        rows = classification.compare(
+            options, workdir, examples, encoder, values.export_dir, strategy
+        )
     except (KeyboardInterrupt, Preempted):
         command = shlex.join(["python", "-m", "keras_gan.classify", *cli.given(values)])
         logging.info("To go on: %s", command)

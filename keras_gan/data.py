@@ -77,7 +77,7 @@ def train_dataset(
 
     dataset = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max).flat_map(epoch)
     if context and replicas > 1:
-        dataset = _shares(dataset, context, d_steps)
+        dataset = shares(dataset, context, d_steps)
     dataset = dataset.map(lambda batch: _parse(batch, info, labels))
     return dataset.prefetch(32)
 
@@ -120,10 +120,10 @@ class Waiting:
         return measured.with_options(options)
 
 
-def _shares(
-    batches: tf.data.Dataset, context: tf.distribute.InputContext, d_steps: int
+def shares(
+    batches: tf.data.Dataset, context: tf.distribute.InputContext, d_steps: int = 1
 ) -> tf.data.Dataset:
-    """Cut each batch, string [k * m], into what this pipeline's replicas get, one after another."""
+    """Cut each batch, [k * m], into what this pipeline's replicas get, one after another."""
     replicas = context.num_replicas_in_sync
     mine = replicas // context.num_input_pipelines
     first = mine * context.input_pipeline_id

@@ -32,7 +32,12 @@ def load_labelled(options: FewLabels, examples: str | os.PathLike[str]) -> Label
 
 
 def labelled_batches(
-    labelled: Labelled, *, batch_size: int, first_step: int, seed: int
+    labelled: Labelled,
+    *,
+    batch_size: int,
+    first_step: int,
+    seed: int,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Draw from the labelled images for ever, from any step on, in an order of (seed, pass) alone.
 
@@ -41,13 +46,19 @@ def labelled_batches(
         batch_size: images in a batch; all of them, where there are fewer.
         first_step: batches that were already drawn.
         seed: of the order.
+        context: which replicas this pipeline feeds, as `distribute_datasets_from_function` tells.
 
     Returns:
-        Pairs of images, float32 [B, H, W, C], and labels, int64 [B].
+        Pairs of images, float32 [B, H, W, C], and labels, int64 [B]; for R replicas each comes as R
+        parts of [B / R, ...].
+
+    Raises:
+        UserError: if the batch size is no multiple of the replicas.
     """
     images, labels = tf.constant(labelled[0]), tf.constant(labelled[1], tf.int64)
     batch_size = min(batch_size, len(images))
     steps = len(images) // batch_size
+    data.expect_shares(batch_size, context.num_replicas_in_sync if context else 1)
 
     def one_pass(number: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(
@@ -57,21 +68,25 @@ def labelled_batches(
         return batches.skip(tf.cast(number == first_step // steps, tf.int64) * (first_step % steps))
 
     passes = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max)
-    return passes.flat_map(one_pass).map(
-        lambda rows: (tf.gather(images, rows), tf.gather(labels, rows))
-    )
+    batches = passes.flat_map(one_pass)
+    if context:
+        batches = data.shares(batches, context)
+    return batches.map(lambda rows: (tf.gather(images, rows), tf.gather(labels, rows)))
 
 
 def feed(
-    options: FewLabels, labelled: Labelled, examples: str | os.PathLike[str], step: int
+    options: FewLabels,
+    labelled: Labelled,
+    examples: str | os.PathLike[str],
+    step: int,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Make the data from a step on: labelled images, their labels, and images without labels."""
-    known = labelled_batches(
-        labelled, batch_size=options.batch_size, first_step=step, seed=options.seed
-    )
+    size, seed = options.batch_size, options.seed
+    known = labelled_batches(labelled, batch_size=size, first_step=step, seed=seed, context=context)
     if not options.unlabelled_weight:
         return known.prefetch(8)
     unlabelled = data.train_dataset(  # which reads no labels
-        examples, batch_size=options.batch_size, first_step=step, seed=options.seed
+        examples, batch_size=size, first_step=step, seed=seed, context=context
     )
     return tf.data.Dataset.zip((known, unlabelled)).map(lambda pair, images: (*pair, images))

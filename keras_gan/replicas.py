@@ -82,9 +82,9 @@ def apply(
         context.merge_call(lambda _: optimizer.apply(gradients, weights))
 
 
-def mean(values: tf.Tensor) -> tf.Tensor:
-    """Average over the values of all replicas, each of which has as many."""
-    own_mean = tf.reduce_mean(values)
+def mean(values: tf.Tensor, axis: int | None = None) -> tf.Tensor:
+    """Average over the values of all replicas, each of which has as many; or over their rows."""
+    own_mean = tf.reduce_mean(values, axis)
     if number() == 1:
         return own_mean
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, own_mean)

@@ -34,7 +34,7 @@ def unsupervised_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 
 def feature_distance(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Return the mean square difference of two batches' mean features, each float32 [B, F]."""
-    return tf.reduce_mean(tf.square(tf.reduce_mean(real, axis=0) - tf.reduce_mean(fake, axis=0)))
+    return tf.reduce_mean(tf.square(replicas.mean(real, axis=0) - replicas.mean(fake, axis=0)))
 
 
 class SemiSupervisedGAN(keras.Model):
@@ -89,7 +89,12 @@ class SemiSupervisedGAN(keras.Model):
 
     def _counter(self, name: str) -> keras.Variable:
         return self.add_weight(
-            shape=(), initializer="zeros", dtype="int64", trainable=False, name=name
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+            name=name,
         )
 
     def compile(
@@ -122,11 +127,12 @@ class SemiSupervisedGAN(keras.Model):
         else:
             self._learn_labels(labelled, labels)
         self.step.assign_add(1)
-        return {name: mean.result() for name, mean in self.means.items()}
+        return {name: replicas.log_value(mean) for name, mean in self.means.items()}
 
     def _play(self, labelled: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> None:
         n = tf.shape(labelled)[0]
-        z = self.prior.sample(tf.shape(real)[0], self._key(priors.DISCRIMINATOR_NOISE))
+        key = self._key(priors.DISCRIMINATOR_NOISE, of_all=True)
+        z = replicas.draw(self.prior, replicas.rows(real), key)
         with tf.GradientTape(persistent=True) as tape:
             with priors.masks(self.generator, self._key(priors.OWN_MASKS)):
                 fake = self.generator(z, training=True)
@@ -143,9 +149,11 @@ class SemiSupervisedGAN(keras.Model):
             else:
                 fooled = losses.LOSSES[self.generator_loss].generator
                 g_loss = tf.reduce_mean(fooled(real_logit(fake_logits)))
+            # Gradients are summed over replicas.
+            d_total, g_total = d_loss / replicas.number(), g_loss / replicas.number()
         for network, optimizer, loss in (
-            (self.discriminator, self.d_optimizer, d_loss),
-            (self.generator, self.g_optimizer, g_loss),
+            (self.discriminator, self.d_optimizer, d_total),
+            (self.generator, self.g_optimizer, g_total),
         ):
             weights = network.trainable_variables
             replicas.apply(optimizer, tape.gradient(loss, weights), weights)
@@ -162,7 +170,8 @@ class SemiSupervisedGAN(keras.Model):
         with tf.GradientTape() as tape:
             logits, _ = self._judge(labelled, priors.REAL_MASKS)
             loss = tf.reduce_mean(supervised_loss(logits, labels))
-        replicas.apply(self.d_optimizer, tape.gradient(loss, weights), weights)
+            total = loss / replicas.number()
+        replicas.apply(self.d_optimizer, tape.gradient(total, weights), weights)
         self._log(d_loss=loss, labelled_loss=loss)
 
     def _judge(self, images: tf.Tensor, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -170,9 +179,11 @@ class SemiSupervisedGAN(keras.Model):
         with priors.masks(self.judge, self._key(stream)):
             return self.judge(images, training=True)
 
-    def _key(self, stream: int) -> tf.Tensor:
+    def _key(self, stream: int, of_all: bool = False) -> tf.Tensor:
+        """Make the key of a draw of this replica's own, or of all replicas together."""
         retry = self.retries.value % priors.MAX_RETRIES * priors.MAX_REPLICAS
-        return priors.key(self.seed, stream, self.step.value, retry)
+        replica = tf.cast(0 if of_all else replicas.own(), tf.int64) + retry
+        return priors.key(self.seed, stream, self.step.value, replica)
 
     def _log(self, **values: tf.Tensor) -> None:
         for name, value in values.items():

@@ -250,6 +250,44 @@ def test_the_step_descends_the_formula(loss):
             np.testing.assert_allclose(moved, weight - rate * gradient, atol=1e-5)
 
 
+@pytest.mark.parametrize("weight", [0.5, 0.0])
+def test_two_replicas_learn_what_one_learns(weight, examples, labelled, tmp_path, two_replicas):
+    """Without noise of their own: z, batch normalisation and matched means are of all replicas."""
+    options = dataclasses.replace(
+        TINY,
+        input_noise=0.0,
+        hidden_noise=0.0,
+        unlabelled_weight=weight,
+        d_optimizer=Optimizer("momentum", 0.1),
+        g_optimizer=Optimizer("momentum", 1.0),
+    )
+    one, two = (
+        classification.train(options, tmp_path / name, examples, labelled, labelled, strategy)
+        for name, strategy in (("one", None), ("two", two_replicas))
+    )
+    assert int(two.step.numpy()) == 6
+    fresh = classification.build(options, (8, 8, 1), 10)
+    for network in ("discriminator", "generator"):
+        left, right = (getattr(gan, network).weights for gan in (one, two))
+        for a, b in zip(left, right, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-5)
+    moved = differing(one.generator.get_weights(), fresh.generator.get_weights())
+    assert moved >= 4 * bool(weight)
+
+
+def test_replicas_draw_noise_of_their_own(examples, labelled, two_replicas):
+    with two_replicas.scope():
+        gan = classification.build(TINY, (8, 8, 1), 10)
+    images = tf.zeros((3, 8, 8, 1))
+
+    @tf.function
+    def judged():
+        return two_replicas.run(lambda: gan._judge(images, priors.REAL_MASKS)[0])
+
+    first, second = (part.numpy() for part in judged().values)
+    assert np.abs(first - second).max() > 1e-3
+
+
 def test_any_networks_will_do():
     layers = keras.layers
     generator = keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.Reshape((2, 2, 1))])

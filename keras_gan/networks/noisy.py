@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from keras_gan import priors
+from keras_gan import priors, replicas
 from keras_gan.few_labels import FewLabels
 from keras_gan.networks.layers import WeightNormalizedDense
 
@@ -23,10 +23,11 @@ def build(
     def glorot() -> keras.initializers.Initializer:
         return keras.initializers.GlorotUniform(seed=next(seeds))
 
+    several = replicas.number() > 1  # one batch, whoever shares it
     z = h = keras.Input((options.latent,), name="z")
     for units in options.generator_units:
         h = layers.Dense(units, use_bias=False, kernel_initializer=glorot())(h)
-        h = layers.BatchNormalization(scale=False, momentum=0.9)(h)
+        h = layers.BatchNormalization(scale=False, momentum=0.9, synchronized=several)(h)
         h = layers.Activation("softplus")(h)
     pixels = math.prod(image_shape)
     # Weights that only have a direction grow as Adam turns them, and so are turned ever less: plain

@@ -32,7 +32,7 @@ from keras_gan.config import Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import Preempted
 
-PROBE_EVERY = 10  # log intervals between two looks at D where it does not learn
+PROBE_EVERY = 5  # log intervals between two looks at D; warnings want three looks
 PUZZLES = 10  # images that a grid completes
 NEIGHBOUR_BYTES = 2**28  # of training images, kept in memory to find samples' neighbours
 

@@ -219,7 +219,10 @@ def _metrics(metrics: dict[str, Any]) -> list[str]:
     for name, value in metrics.items():
         if isinstance(value, dict) and "mean" in value:
             more = ", ".join(f"{k} {v}" for k, v in value.items() if k not in ("mean", "stderr"))
-            rows.append(f"- {name}: {value['mean']:.2f} +- {value['stderr']:.2f} ({more})")
+            rows.append(
+                f"- {name}: {value['mean']:.2f} +- {value['stderr']:.2f}"
+                + f" ({more})" * bool(more)
+            )
         elif isinstance(value, int | float):
             rows.append(f"- {name}: {value:.2f}")
         else:

@@ -125,7 +125,8 @@ def train(
     info = records.DatasetInfo.read(examples)
     mean = records.read_statistics(examples)["pixel_mean"]
     strategy = strategy or tf.distribute.get_strategy()
-    data.expect_shares(options.batch_size, strategy.num_replicas_in_sync)
+    for rows in (options.batch_size, min(options.batch_size, len(labelled[0]))):
+        data.expect_shares(rows, strategy.num_replicas_in_sync)
     with strategy.scope():
         gan = build(options, info.image_shape, len(info.classes), mean)
     saved = checkpoints.Checkpoints(workdir / "checkpoints", options, info.data_hash, keep=1)
@@ -195,56 +196,64 @@ def judge(found: np.ndarray, of: Labelled) -> dict[str, float]:
     return {"error": 1 - right.mean, "stderr": right.stderr}
 
 
-def load_encoder(workdir: str | os.PathLike[str], examples: str | os.PathLike[str]) -> keras.Model:
-    """Load the inference network of a run of keras_gan.train, to probe its features.
+Features = Callable[[np.ndarray], np.ndarray]  # images, [n, H, W, C] in [0, 1] -> [n, F]
+
+
+def load_encoder(
+    workdir: str | os.PathLike[str], examples: str | os.PathLike[str]
+) -> dict[str, Features]:
+    """Load the inference network of a run of keras_gan.train, to judge its features.
 
     Args:
         workdir: of the run, after keras_gan.infer.
         examples: the data folder of the run: its test images must be new to the network too.
 
     Returns:
-        images, float32 [B, H, W, C] in [0, 1] -> numbers [B, d], as `Inference.encoder`.
+        Its last hidden layer and its z, by name.
 
     Raises:
-        UserError: if there is none, it is told labels, or it is of other data.
+        UserError: if there is none, it is told anything, or it is of other data.
     """
     gan, run = trained.load_run(workdir)
     if gan.condition:
         raise UserError(
             f"Expected --inference of a run without labels; received {workdir}, whose networks "
-            "are told them. Try a run with conditional=false."
+            "are told something. Try one with conditional=false and inpainting=false."
         )
     if run["data_hash"] != records.DatasetInfo.read(examples).data_hash:
         raise UserError(
             f"Expected --inference of a run on the same data; received {workdir}, which was "
-            f"trained on other data than {examples}. Try --examples with that run's folder."
+            f"trained on {run['examples']}, not {examples}. Try --examples={run['examples']}."
         )
     folder = pathlib.Path(workdir) / encoders.FOLDER
-    return encoders.load(gan, run["recipe"], run["data_hash"], folder).encoder
+    encoder = encoders.load(gan, run["recipe"], run["data_hash"], folder).encoder
+
+    def features(layer: str) -> Features:
+        tap = _tap(encoder, layer)
+        return lambda images: tap(gan.as_drawn(images))
+
+    return {"E's features": features(encoder.layers[-2].name), "E's z": features("z")}
 
 
 def compare(
     options: FewLabels,
     workdir: str | os.PathLike[str],
     examples: str | os.PathLike[str],
-    encoder: keras.Model | None = None,
-    export_dir: str | os.PathLike[str] | None = None,
+    more_features: dict[str, Features] | None = None,
     strategy: tf.distribute.Strategy | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Any]], SemiSupervisedGAN]:
     """Train with and without unlabelled images, and judge both, and linear probes, on the test set.
 
     Args:
         options: of the run with unlabelled images.
         workdir: two runs' work directories are made in it; those that are there go on.
         examples: a finished data folder with validation and test images.
-        encoder: an inference network whose features are probed too.
-        export_dir: folder of the versions of an export of the semi-supervised pair, if there shall
-            be one.
+        more_features: others to judge beside D's, by name.
         strategy: the devices, of this process; one device if not given.
 
     Returns:
         For each classifier, by name: `error` and `stderr` on the test images, `validation_error`;
-        of probes also `penalty`, which was chosen by it.
+        of probes also `penalty`, which was chosen by it. And the semi-supervised pair.
 
     Raises:
         UserError: if the data do not fit, or the work directory is of another run.
@@ -287,9 +296,8 @@ def compare(
         "linear probe, D's features": _tap(gans["semi-supervised"].discriminator, noisy.FEATURES),
         "linear probe, pixels": lambda images: images.reshape(len(images), -1),
     }
-    if encoder is not None:
-        features["linear probe, E's features"] = _tap(encoder, encoder.layers[-2].name)
-        features["linear probe, E's z"] = _tap(encoder, "z")
+    for name, of in (more_features or {}).items():
+        features[f"linear probe, {name}"] = of
     for name, of in features.items():
         logging.info("Fitting: %s", name)
         judges = (of(validation[0]), validation[1])
@@ -299,9 +307,7 @@ def compare(
             lambda images, probe=probe, of=of: probe.classify(of(images)),
             penalty=probe.penalty,
         )
-    if export_dir is not None:
-        export(gans["semi-supervised"], options, info, pathlib.Path(export_dir), rows)
-    return rows
+    return rows, gans["semi-supervised"]
 
 
 def export(
@@ -344,7 +350,7 @@ def export(
     return trained.export_once(gan.as_gan(), directory, card, classifier=gan.discriminator)
 
 
-def _tap(network: keras.Model, layer: str) -> Callable[[np.ndarray], np.ndarray]:
+def _tap(network: keras.Model, layer: str) -> Features:
     """What a layer says about images."""
     tap = keras.Model(network.input, network.get_layer(layer).output)
     return lambda images: np.asarray(tap.predict(images, batch_size=500, verbose=0))

@@ -135,7 +135,7 @@ def main(values: flags.FlagValues) -> None:
         workdir,
         values.examples_root,
         pathlib.Path(values.out or ".").parent,
-        values.export_dir or ".",
+        *filter(None, [values.export_dir]),
     ):
         cli.expect_writable(folder)
 
@@ -161,14 +161,12 @@ def main(values: flags.FlagValues) -> None:
         ),
         values.examples_root,
     )
-    encoder = None
+    features = {}
     if values.inference:
-        encoder = classification.load_encoder(values.inference, examples)
+        features = classification.load_encoder(values.inference, examples)
     start = time.monotonic()
     try:
-        rows = classification.compare(
-            options, workdir, examples, encoder, values.export_dir, strategy
-        )
+        rows, gan = classification.compare(options, workdir, examples, features, strategy)
     except (KeyboardInterrupt, Preempted):
         command = shlex.join(["python", "-m", "keras_gan.classify", *cli.given(values)])
         logging.info("To go on: %s", command)
@@ -186,6 +184,10 @@ def main(values: flags.FlagValues) -> None:
         with files.replacing(pathlib.Path(values.out)) as temporary:
             found = {"options": json.loads(options.to_json()), "classifiers": rows}
             temporary.write_text(json.dumps(found, indent=2) + "\n")
+    if values.export_dir:
+        info = records.DatasetInfo.read(examples)
+        model = classification.export(gan, options, info, pathlib.Path(values.export_dir), rows)
+        print(f"Model: {model}    Next: python -m keras_gan.sample --model={values.export_dir}")  # noqa: T201
 
 
 def run() -> int:

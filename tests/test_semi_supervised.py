@@ -469,7 +469,7 @@ def test_an_export_draws_and_classifies_as_the_live_pair(examples, tmp_path, mon
     row = json.loads((tmp_path / "errors.json").read_text())["classifiers"]["semi-supervised"]
     page = (tmp_path / "out" / "1" / card.README).read_text()
     of = "wrong on the test images, semi-supervised (%)"
-    assert f"- {of}: {100 * row['error']:.2f} +- {100 * row['stderr']:.2f}" in page
+    assert f"- {of}: {100 * row['error']:.2f} +- {100 * row['stderr']:.2f}\n" in page
 
     images, labels = (load(examples, "test") for load in (data.load_split, data.load_labels))
     sampler = exported.load_sampler("out")

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from keras_gan import priors, replicas
+from keras_gan import priors
 from keras_gan.few_labels import FewLabels
 from keras_gan.networks.layers import WeightNormalizedDense
 
@@ -23,7 +23,8 @@ def build(
     def glorot() -> keras.initializers.Initializer:
         return keras.initializers.GlorotUniform(seed=next(seeds))
 
-    several = replicas.number() > 1  # one batch, whoever shares it
+    # One batch, whoever shares it.
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
     z = h = keras.Input((options.latent,), name="z")
     for units in options.generator_units:
         h = layers.Dense(units, use_bias=False, kernel_initializer=glorot())(h)

@@ -138,12 +138,14 @@ def build(variant: Variant, examples: str, steps: int) -> tuple[Any, Any]:
         n = tf.shape(real)[0]
         masks = priors.FAKE_MASKS if variant.share_masks else priors.GENERATOR_STEP_MASKS
         noise = priors.DISCRIMINATOR_NOISE if variant.share_noise else priors.GENERATOR_NOISE
+        z = gan._draw_noise(n, priors.DISCRIMINATOR_NOISE, index)
+        own_z = gan._draw_noise(n, noise, index)
         with tf.GradientTape(persistent=True) as tape:
             real_logits, _ = gan._judge_real(real, index)
-            fake = gan._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index)
+            fake = gan._generate(z, priors.OWN_MASKS, index)
             fake_logits = gan._judge(fake, priors.FAKE_MASKS, index)
             d_loss = tf.reduce_mean(gan.loss_pair.discriminator(real_logits, fake_logits))
-            own = gan._generate(n, noise, priors.OWN_MASKS, index)
+            own = gan._generate(own_z, priors.OWN_MASKS, index)
             g_loss = tf.reduce_mean(gan.loss_pair.generator(gan._judge(own, masks, index)))
         weights = (gan.discriminator.trainable_variables, gan.generator.trainable_variables)
         gradients = (tape.gradient(d_loss, weights[0]), tape.gradient(g_loss, weights[1]))

@@ -1,12 +1,16 @@
 """From a recipe to a compiled model, and what a recipe asks of data and devices."""
 
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_gan import conditionals, networks, optimizers, priors, records, scales
-from keras_gan.config import Recipe
+from keras_gan.config import Optimizer, Recipe
 from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
+from keras_gan.networks.encoder import build_encoder
 
 
 def build(
@@ -49,7 +53,15 @@ def build(
     )
     if recipe.inpainting:
         generator = conditionals.composing(generator)
-    more = {"energy_score": recipe.energy_score} if recipe.inpainting else {}
+    more: dict[str, Any] = {"energy_score": recipe.energy_score} if recipe.inpainting else {}
+    if recipe.encoder_units:
+        more["encoder"] = build_encoder(
+            recipe.encoder_units,
+            image_shape=image_shape,
+            latent=recipe.latent,
+            conditions=classes if recipe.conditional else 0,
+            seed=recipe.seed,
+        )
     kind = conditionals.Conditionals if recipe.inpainting else GAN
     gan = kind(
         generator,
@@ -69,17 +81,17 @@ def build(
     )
     steps_per_epoch = max(1, train_images // recipe.images_per_step)
     total = recipe.total_steps(train_images)
+
+    def optimizer(options: Optimizer, updates: int) -> keras.optimizers.Optimizer:
+        """Make the optimizer of a network that takes so many updates in a round."""
+        return optimizers.build_optimizer(
+            options, total_steps=total * updates, steps_per_epoch=steps_per_epoch * updates
+        )
+
     gan.compile(
-        d_optimizer=optimizers.build_optimizer(
-            recipe.d_optimizer,
-            total_steps=total * recipe.d_steps,
-            steps_per_epoch=steps_per_epoch * recipe.d_steps,
-        ),
-        g_optimizer=optimizers.build_optimizer(
-            recipe.g_optimizer,
-            total_steps=total * recipe.g_steps,
-            steps_per_epoch=steps_per_epoch * recipe.g_steps,
-        ),
+        d_optimizer=optimizer(recipe.d_optimizer, recipe.d_steps),
+        g_optimizer=optimizer(recipe.g_optimizer, recipe.g_steps),
+        e_optimizer=optimizer(recipe.e_optimizer, recipe.g_steps) if gan.encoder else None,
         loss=recipe.loss,
         r1=recipe.r1,
         jit_compile=recipe.jit_compile,

@@ -205,7 +205,7 @@ def load_encoder(
     """Load the inference network of a run of keras_gan.train, to judge its features.
 
     Args:
-        workdir: of the run, after keras_gan.infer.
+        workdir: of the run, whose encoder learnt beside G, or by keras_gan.infer.
         examples: the data folder of the run: its test images must be new to the network too.
 
     Returns:
@@ -225,8 +225,7 @@ def load_encoder(
             f"Expected --inference of a run on the same data; received {workdir}, which was "
             f"trained on {run['examples']}, not {examples}. Try --examples={run['examples']}."
         )
-    folder = pathlib.Path(workdir) / encoders.FOLDER
-    encoder = encoders.load(gan, run["recipe"], run["data_hash"], folder).encoder
+    encoder = encoders.find(gan, run["recipe"], run["data_hash"], workdir).encoder
 
     def features(layer: str) -> Features:
         tap = _tap(encoder, layer)

@@ -188,8 +188,8 @@ class Conditionals(GAN):
         loss = super()._generator_loss(logits, fake, index, c, real)
         if not self.energy_score:
             return loss
-        n = replicas.rows(real)
-        second = self._generate(n, priors.SECOND_NOISE, priors.SECOND_MASKS, index, c)
+        z = self._draw_noise(replicas.rows(real), priors.SECOND_NOISE, index)
+        second = self._generate(z, priors.SECOND_MASKS, index, c)
         return loss + self.energy_score * tf.reduce_mean(energy_score(real, fake, second))
 
     def live(self) -> "Conditionals":

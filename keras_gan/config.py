@@ -260,6 +260,8 @@ class Recipe:
             completes it: all conditionals p(x_S | x_not-S) of section 7.
         energy_score: with inpainting, weight of the energy score in G's loss, which keeps several
             completions of one image apart; 0 for none.
+        encoder_units: width of each hidden ReLU layer of an encoder that learns, beside G, which z
+            made each of its samples: learned inference of section 7, jointly; none for no encoder.
         generator_from: an earlier run's work directory: its generator's layers become the last ones
             of this run's generator, which goes on training them; empty for none.
         loss: a name in `losses.LOSSES`.
@@ -275,6 +277,7 @@ class Recipe:
         batch_size: m in Algorithm 1: images per discriminator step.
         d_optimizer: the discriminator's optimizer.
         g_optimizer: the generator's optimizer.
+        e_optimizer: the encoder's optimizer, if there is one.
         ema_decay: decay per step of the generator's moving average; 0 for none.
         epochs: passes over the training images; used when `steps` is 0.
         steps: rounds of d_steps discriminator steps and g_steps generator steps.
@@ -300,6 +303,7 @@ class Recipe:
     conditional: bool = False
     inpainting: bool = False
     energy_score: float = 0.0
+    encoder_units: tuple[int, ...] = ()
     generator_from: str = ""
     loss: Literal["minimax", "non_saturating"] = "non_saturating"
     update: Literal["alternating", "simultaneous"] = "simultaneous"
@@ -311,6 +315,7 @@ class Recipe:
     batch_size: int = 100
     d_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     g_optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    e_optimizer: Optimizer = Optimizer("adam", 5e-4, beta_1=0.9)
     ema_decay: float = 0.999
     epochs: int = 50
     steps: int = 0
@@ -361,6 +366,12 @@ class Recipe:
             scale=self.scale,
         )
         _expect(
+            min(self.encoder_units, default=1) > 0 and not (self.encoder_units and self.inpainting),
+            "encoder_units to be positive, and none with inpainting=true",
+            encoder_units=self.encoder_units,
+            inpainting=self.inpainting,
+        )
+        _expect(
             self.energy_score == 0 or (self.inpainting and self.energy_score > 0),
             "energy_score of 0, or above 0 with inpainting=true",
             energy_score=self.energy_score,
@@ -382,7 +393,8 @@ class Recipe:
         A schedule that ends with the run fixes the length from the start.
         """
         reports = {"log_every", "sample_every", "checkpoint_every"}
-        if {self.d_optimizer.schedule, self.g_optimizer.schedule} != {"constant"}:
+        optimizers = (self.d_optimizer, self.g_optimizer, self.e_optimizer)
+        if {optimizer.schedule for optimizer in optimizers} != {"constant"}:
             return reports
         return reports | {"epochs", "steps"}
 

@@ -50,6 +50,13 @@ PLANS = (
     ),
     Plan("Steps of D in a round", (("d_steps", "discriminator", 0),), limits=(0, None)),
     Plan(
+        "Error of the encoder in z",
+        (("z_error", "(E(G(z)) - z)^2", 2),),
+        1.0,
+        "Dashed: 1, knowing nothing.",
+        limits=(0, None),
+    ),
+    Plan(
         "Loss of D without dropout",
         (
             ("held_out/d_loss", "held-out images", 2),

@@ -100,7 +100,7 @@ def load(gan: GAN, recipe: Recipe, data_hash: str, folder: str | os.PathLike[str
     if not known:
         raise UserError(
             f"Expected a folder of keras_gan.infer, with {FILE} in it; received {folder}. Try "
-            "python -m keras_gan.infer --workdir=WORKDIR first."
+            "python -m keras_gan.infer --workdir=WORKDIR first, or a run with --set encoder_units."
         )
     _expect_same_generator(folder, known, gan)
     inference = build(gan, known["encoder"])
@@ -109,13 +109,37 @@ def load(gan: GAN, recipe: Recipe, data_hash: str, folder: str | os.PathLike[str
     return inference
 
 
+def find(
+    gan: GAN,
+    recipe: Recipe,
+    data_hash: str,
+    workdir: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
+) -> Inference:
+    """Load the encoder of a run: of keras_gan.infer, or else the one that learnt beside G.
+
+    Args:
+        gan: of the run, at one of its checkpoints.
+        recipe: of the run.
+        data_hash: of its data.
+        workdir: of the run.
+        folder: of keras_gan.infer, if it was told another than its own.
+
+    Raises:
+        UserError: if there is neither, or it is another generator's.
+    """
+    own = pathlib.Path(workdir) / FOLDER
+    if folder is None and gan.encoder is not None and not _read(own):
+        return Inference(gan.encoder, gan)
+    return load(gan, recipe, data_hash, folder or own)
+
+
 def of_run(gan: GAN, recipe: Recipe, data_hash: str, workdir: pathlib.Path) -> Inference | None:
     """Load the encoder that a run's work directory has for this generator; None if it has none."""
-    folder = workdir / FOLDER
-    if not _read(folder):
+    if gan.encoder is None and not _read(workdir / FOLDER):
         return None
     try:
-        return load(gan, recipe, data_hash, folder)
+        return find(gan, recipe, data_hash, workdir)
     except UserError as error:
         logging.warning("Left out the inference network: %s", error)
         return None

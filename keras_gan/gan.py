@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import conditions, coordination, losses, priors, replicas
+from keras_gan import conditions, coordination, encoding, losses, priors, replicas
 from keras_gan.conditions import joined
 from keras_gan.each_alone import looks_at_each_alone
 from keras_gan.interfaces import expect_truncation, generate_in_batches, image_seeds
@@ -34,6 +34,9 @@ class GAN(keras.Model):
             point, with the same noise and the same masks (the code shipped with the paper).
         top_share: share of G's samples, those that D judges most real, from which G learns; 1 for
             all. D learns from all in any case.
+        encoder: images, float32 [B, H, W, C] in [0, 1] -> numbers [B, d], of a conditional pair
+            [x, c]: learns beside G which z made each of G's samples (section 7, extension 2, as the
+            code shipped with the paper has it); None for none. Nothing of it reaches G or D.
         ema_decay: decay per round of a moving average of the generator's weights, which then draws
             the samples; 0 for none.
         scale: what the networks see, if not pixels in [0, 1]; see `keras_gan.scales`.
@@ -52,6 +55,7 @@ class GAN(keras.Model):
         g_steps: int = 1,
         max_lead: float = 1.0,
         top_share: float = 1.0,
+        encoder: keras.Model | None = None,
         update: Literal["alternating", "simultaneous"] = "simultaneous",
         ema_decay: float = 0.0,
         scale: keras.layers.Layer | None = None,
@@ -75,7 +79,10 @@ class GAN(keras.Model):
         if not 0 <= seed < 2**32:
             raise ValueError(f"Expected seed in [0, 2**32); received {seed=}.")
         self.condition = conditions.of(generator, discriminator, num_classes)
+        if encoder is not None:
+            encoding.expect_fitting(encoder, generator, self.condition)
         self.num_classes = num_classes
+        self.encoder = encoder
         self.generator = generator
         self.discriminator = discriminator
         self.prior = prior
@@ -100,6 +107,8 @@ class GAN(keras.Model):
         if max_lead < 1:
             self.pace = coordination.Lead(max_lead, d_steps, self._moving)
         self.means |= self.pace.means
+        if encoder is not None:
+            self.means["z_error"] = keras.metrics.Mean("z_error")
         self.build((None, prior.dimension))
 
     def _counter(self, name: str) -> keras.Variable:
@@ -131,6 +140,7 @@ class GAN(keras.Model):
         g_optimizer: keras.optimizers.Optimizer,
         loss: str | losses.AdversarialLoss = "non_saturating",
         r1: float = 0.0,
+        e_optimizer: keras.optimizers.Optimizer | None = None,
         **kwargs: Any,
     ) -> None:
         """Choose the optimizers and what each network minimises.
@@ -141,11 +151,17 @@ class GAN(keras.Model):
             g_optimizer: the generator's.
             loss: a name in `losses.LOSSES`, or a pair of functions.
             r1: weight of the R1 penalty on D's gradient at real images; 0 for none.
+            e_optimizer: the encoder's, if there is one.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution` as in Keras.
         """
         if isinstance(loss, str) and loss not in losses.LOSSES:
             known = ", ".join(losses.LOSSES)
             raise ValueError(f"Expected loss to be one of {known}; received {loss=}.")
+        if (e_optimizer is None) != (self.encoder is None):
+            raise ValueError(
+                "Expected e_optimizer for a GAN with an encoder, and for no other; received "
+                f"e_optimizer={e_optimizer}."
+            )
         # Keras would attach its default optimizer otherwise.
         super().compile(optimizer=None, **kwargs)
         networks = (self.generator, self.discriminator)
@@ -157,6 +173,10 @@ class GAN(keras.Model):
         # An optimizer that is not built before weights are loaded starts from zero moments.
         d_optimizer.build(self.discriminator.trainable_variables)
         g_optimizer.build(self.generator.trainable_variables)
+        self.e_optimizer = e_optimizer
+        if self.encoder is not None:
+            self.e_optimizer = e_optimizer = replicas.scaling(e_optimizer, (self.encoder,))
+            e_optimizer.build(self.encoder.trainable_variables)
 
     # Algorithm 1 -----------------------------------------------------------------------------
 
@@ -201,7 +221,9 @@ class GAN(keras.Model):
 
     def _moving(self) -> list[Any]:
         """List the variables that D's and G's steps change."""
-        moving = (self.generator, self.discriminator, self.d_optimizer, self.g_optimizer)
+        moving = [self.generator, self.discriminator, self.d_optimizer, self.g_optimizer]
+        if self.encoder is not None:
+            moving += [self.encoder, self.e_optimizer]
         parts = (*moving, *self.means.values())
         return [variable for part in parts for variable in part.variables]
 
@@ -224,8 +246,8 @@ class GAN(keras.Model):
             index: which of the k steps of this round it is.
             c: what a conditional pair is told of each image, float32 [m, conditions].
         """
-        n = replicas.rows(real)
-        fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index, c)
+        z = self._draw_noise(replicas.rows(real), priors.DISCRIMINATOR_NOISE, index)
+        fake = self._generate(z, priors.OWN_MASKS, index, c)
         with tf.GradientTape() as tape:
             real_logits, fake_logits, penalty = self._judge_both(real, fake, index, c)
             loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
@@ -236,9 +258,9 @@ class GAN(keras.Model):
 
     def generator_step(self, n: Any, index: int = 0, c: Any = None, real: Any = None) -> None:
         """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is."""
-        noise, masks = priors.GENERATOR_NOISE, priors.OWN_GENERATOR_STEP_MASKS
+        z = self._draw_noise(n, priors.GENERATOR_NOISE, index)
         with tf.GradientTape() as tape:
-            fake = self._generate(n, noise, masks, index, c)
+            fake = self._generate(z, priors.OWN_GENERATOR_STEP_MASKS, index, c)
             fake_logits = self._judge(fake, priors.GENERATOR_STEP_MASKS, index, c)
             loss = self._generator_loss(fake_logits, fake, index, c, real)
             total = replicas.share(loss, self.g_optimizer)
@@ -246,12 +268,13 @@ class GAN(keras.Model):
         replicas.apply(self.g_optimizer, tape.gradient(total, weights), weights)
         self.means["g_loss"].update_state(loss)
         self.pace.see(fake=fake_logits)
+        self.encoder_step(z, fake, index, c)
 
     def simultaneous_step(self, real: tf.Tensor, index: int = 0, c: Any = None) -> None:
         """Move both networks from the same point, on the same noise and the same masks."""
-        n = replicas.rows(real)
+        z = self._draw_noise(replicas.rows(real), priors.DISCRIMINATOR_NOISE, index)
         with tf.GradientTape(persistent=True) as tape:
-            fake = self._generate(n, priors.DISCRIMINATOR_NOISE, priors.OWN_MASKS, index, c)
+            fake = self._generate(z, priors.OWN_MASKS, index, c)
             real_logits, penalty = self._judge_real(real, index, c)
             fake_logits = self._judge(fake, priors.FAKE_MASKS, index, c)
             d_loss = tf.reduce_mean(self.loss_pair.discriminator(real_logits, fake_logits))
@@ -264,6 +287,18 @@ class GAN(keras.Model):
         replicas.apply(self.g_optimizer, g_gradient, self.generator.trainable_variables)
         self._log(d_loss, real_logits, fake_logits)
         self.means["g_loss"].update_state(g_loss)
+        self.encoder_step(z, fake, index, c)
+
+    def encoder_step(self, z: tf.Tensor, fake: tf.Tensor, index: int = 0, c: Any = None) -> None:
+        """Descend the encoder's gradient of (E(G(z)) - z)**2 on the samples that G learnt from."""
+        if self.encoder is None:
+            return
+        images = fake if self.scale is None else self.scale.restore(fake)
+        key = self._key(priors.ENCODER_MASKS, index)
+        error = encoding.step(
+            self.encoder, self.e_optimizer, self.prior, tf.stop_gradient(images), z, c, key
+        )
+        self.means["z_error"].update_state(error)
 
     def _generator_loss(
         self, logits: tf.Tensor, fake: tf.Tensor, index: int, c: Any, real: Any
@@ -271,8 +306,10 @@ class GAN(keras.Model):
         """Return what G descends, from D's logits on what it made; subclasses may add to it."""
         return coordination.of_best(self.loss_pair.generator(logits), logits, self.top_share)
 
-    def _generate(self, n: Any, noise: int, masks: int, index: int = 0, c: Any = None) -> tf.Tensor:
-        z = replicas.draw(self.prior, n, self._key(noise, index, of_all=True))
+    def _draw_noise(self, n: Any, stream: int, index: int = 0) -> tf.Tensor:
+        return replicas.draw(self.prior, n, self._key(stream, index, of_all=True))  # [n, d]
+
+    def _generate(self, z: tf.Tensor, masks: int, index: int = 0, c: Any = None) -> tf.Tensor:
         with priors.masks(self.generator, self._key(masks, index)):
             return self.generator(joined(z, c), training=True)  # [n, H, W, C]
 
@@ -453,6 +490,7 @@ class GAN(keras.Model):
             self.generator,
             self.discriminator,
             self.prior,
+            encoder=self.encoder,
             scale=self.scale,
             num_classes=self.num_classes,
             seed=self.seed,
@@ -483,6 +521,7 @@ class GAN(keras.Model):
             "discriminator": serialize(self.discriminator),
             "prior": serialize(self.prior),
             "scale": None if self.scale is None else serialize(self.scale),
+            "encoder": None if self.encoder is None else serialize(self.encoder),
             "num_classes": self.num_classes,
             "d_steps": self.d_steps,
             "g_steps": self.g_steps,
@@ -497,7 +536,7 @@ class GAN(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
         """Make a GAN from `get_config`'s answer."""
         config = dict(config)
-        for name in ("generator", "discriminator", "prior", "scale"):
+        for name in ("generator", "discriminator", "prior", "scale", "encoder"):
             if config.get(name) is None:
                 continue
             config[name] = keras.saving.deserialize_keras_object(
@@ -516,6 +555,7 @@ class GAN(keras.Model):
             "g_optimizer": serialize(self.g_optimizer),
             "loss": loss,
             "r1": self.r1,
+            "e_optimizer": None if self.e_optimizer is None else serialize(self.e_optimizer),
             "jit_compile": self.jit_compile,
         }
 
@@ -523,8 +563,9 @@ class GAN(keras.Model):
         """Compile as `get_compile_config` says; weights and moments are loaded afterwards."""
         deserialize = keras.saving.deserialize_keras_object
         config = dict(config)
-        for name in ("d_optimizer", "g_optimizer"):
-            config[name] = deserialize(config[name])
+        for name in ("d_optimizer", "g_optimizer", "e_optimizer"):
+            if config.get(name) is not None:
+                config[name] = deserialize(config[name])
         if not isinstance(config["loss"], str):
             config["loss"] = losses.AdversarialLoss(*(deserialize(f) for f in config["loss"]))
         self.compile(**config)

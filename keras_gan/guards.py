@@ -207,6 +207,8 @@ def non_finite_weight(gan: keras.Model) -> str:
         "D's optimizer's": gan.d_optimizer.variables,
         "G's optimizer's": gan.g_optimizer.variables,
         "the average's": gan.average.weights if gan.average else [],
+        "the encoder's": gan.encoder.weights if gan.encoder else [],
+        "E's optimizer's": gan.e_optimizer.variables if gan.encoder else [],
     }
     for whose, variables in groups.items():
         for variable in variables:

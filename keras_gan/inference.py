@@ -12,8 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import conditions, priors, replicas
-from keras_gan.conditions import joined
+from keras_gan import encoding, priors, replicas
 from keras_gan.gan import GAN
 from keras_gan.interfaces import UserError
 
@@ -40,14 +39,7 @@ class Inference(keras.Model):
         self, encoder: keras.Model, gan: GAN, *, batch_size: int = 100, seed: int = 0, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        width = conditions.width_of(encoder, "encoder")
-        shapes = (encoder.inputs[0].shape[1:], encoder.output_shape[1:])
-        if shapes != (gan.image_shape, (gan.prior.dimension,)) or width != gan.condition.width:
-            raise ValueError(
-                f"Expected an encoder from images {gan.image_shape} to {gan.prior.dimension} "
-                f"numbers, told {gan.condition.width}; received one from {shapes[0]} to "
-                f"{shapes[1]}, told {width}."
-            )
+        encoding.expect_fitting(encoder, gan.generator, gan.condition)
         if gan.condition and not gan.num_classes:
             raise UserError(
                 "Expected a generator without labels, or one of classes; received one of vectors, "
@@ -98,13 +90,15 @@ class Inference(keras.Model):
         n = self.batch_size // replicas.number()
         z = replicas.draw(self.gan.prior, n, self._key(priors.INFERENCE_NOISE))
         labels = self._labels(n)
-        x = self.gan(z, labels)
-        weights = self.encoder.trainable_variables
-        own = self._key(priors.ENCODER_MASKS, replicas.own())
-        with tf.GradientTape() as tape, priors.masks(self.encoder, own):
-            error = tf.reduce_mean(tf.square(self(x, labels, training=True) - z))
-            total = replicas.share(error, self.optimizer)
-        replicas.apply(self.optimizer, tape.gradient(total, weights), weights)
+        error = encoding.step(
+            self.encoder,
+            self.optimizer,
+            self.gan.prior,
+            self.gan(z, labels),
+            z,
+            self._told(labels),
+            self._key(priors.ENCODER_MASKS, replicas.own()),
+        )
         self.error.update_state(error)
         self.step.assign_add(1)
         return {"z_error": replicas.log_value(self.error)}
@@ -127,9 +121,12 @@ class Inference(keras.Model):
             labels: of a conditional generator's images: class numbers, int [B].
             training: whether random layers of the encoder act.
         """
-        c = self.gan.condition.vectors(labels) if labels is not None else None
-        numbers = self.encoder(joined(images, c), training=training)
-        return self.gan.prior.contain(tf.cast(numbers, tf.float32))
+        return encoding.encode(
+            self.encoder, self.gan.prior, images, self._told(labels), training=training
+        )
+
+    def _told(self, labels: Any) -> tf.Tensor | None:
+        return None if labels is None else self.gan.condition.vectors(labels)
 
     # For whole sets of images, as numpy arrays ------------------------------------------------
 

@@ -24,7 +24,8 @@ flags.DEFINE_string("checkpoint", "newest", cli.CHECKPOINT_HELP, flag_values=FLA
 flags.DEFINE_string(
     "inference",
     None,
-    "The --out_workdir of keras_gan.infer (default: inference/ in the work directory).",
+    "The --out_workdir of keras_gan.infer (default: inference/ in the work directory, or the "
+    "network that learnt beside the generator).",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -100,9 +101,7 @@ def main(values: flags.FlagValues) -> None:
     run = workdirs.read_run(workdir)
     assert gan is not None
     assert run is not None
-    inference = encoders.load(
-        gan, run["recipe"], run["data_hash"], values.inference or workdir / encoders.FOLDER
-    )
+    inference = encoders.find(gan, run["recipe"], run["data_hash"], workdir, values.inference)
     x, labels = choose(values, gan, examples)
     x = gan.as_drawn(x)
     z = inference.infer(x, labels)

@@ -308,7 +308,7 @@ def test_the_energy_score_is_added_to_the_adversarial_loss_of_fresh_noise(pictur
         for weight in (0.0, 0.5)
     )
     c = known(x, plain._draw_masks(6, 0))
-    fake = plain._generate(6, priors.GENERATOR_NOISE, priors.OWN_MASKS, 0, c)
+    fake = plain._generate(plain._draw_noise(6, priors.GENERATOR_NOISE), priors.OWN_MASKS, 0, c)
     logits = tf.constant([0.3, -1.0, 2.0])
     adversarial = plain._generator_loss(logits, fake, 0, c, x)
     assert float(adversarial) == pytest.approx(np.log1p(np.exp(-logits.numpy())).mean(), rel=1e-5)

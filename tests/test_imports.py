@@ -33,7 +33,7 @@ LAYERS = [
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas", "each_alone"},
-    {"coordination"},
+    {"coordination", "encoding"},
     {"gan", "conditionals", "semi_supervised"},
     {"inference", "building"},
     {

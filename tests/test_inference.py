@@ -35,6 +35,7 @@ from keras_gan.gan import GAN
 from keras_gan.inference import Inference
 from keras_gan.interfaces import Preempted, UserError
 from keras_gan.metrics import recovery
+from keras_gan.networks.encoder import build_encoder
 from keras_gan.servable import Servable, ServingError
 from tests.conformance.cases import CASES
 from tests.test_gan import toy_gan, toy_networks, weights
@@ -90,6 +91,66 @@ def test_a_linear_encoder_finds_the_z_of_a_linear_generator():
     train(inference, 400)
     after = recovery.recovery(z, inference.infer(gan.generate(z)))
     assert after.lowest > 0.99
+
+
+def joint_gan(**more):
+    """Return a small GAN whose encoder learns beside G, compiled."""
+    gan = uniform_gan(encoder=toy_encoder(), seed=7, **more)
+    gan.compile(
+        d_optimizer=keras.optimizers.SGD(0.1),
+        g_optimizer=keras.optimizers.SGD(0.1),
+        e_optimizer=keras.optimizers.SGD(0.2),
+    )
+    return gan
+
+
+def toy_encoder():
+    keras.utils.set_random_seed(5)
+    return build_encoder((6,), image_shape=(2, 2, 1), latent=3)
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_an_encoder_beside_the_game_descends_the_error_on_its_samples_and_changes_nothing(update):
+    real = np.random.default_rng(0).random((8, 2, 2, 1)).astype(np.float32)
+    gan, alone = joint_gan(update=update), uniform_gan(seed=7, update=update)
+    alone.compile(d_optimizer=keras.optimizers.SGD(0.1), g_optimizer=keras.optimizers.SGD(0.1))
+    stream = priors.GENERATOR_NOISE if update == "alternating" else priors.DISCRIMINATOR_NOISE
+    for step in range(3):
+        # The z and the samples that G learns from: G is where it was before its own step.
+        z = gan.prior.sample(8, priors.key(7, stream, step)).numpy()
+        x = gan.generator(z, training=False).numpy()
+        twin = keras.models.clone_model(gan.encoder)
+        twin.set_weights(gan.encoder.get_weights())
+        with tf.GradientTape() as tape:
+            error = tf.reduce_mean((np.sqrt(3) * tf.tanh(twin(x)) - z) ** 2)
+        slopes = tape.gradient(error, twin.trainable_variables)
+        expected = [w - 0.2 * g for w, g in zip(twin.get_weights(), slopes, strict=True)]
+        for each in gan.means.values():
+            each.reset_state()
+        logs = gan.train_step(tf.constant(real))
+        alone.train_step(tf.constant(real))
+        np.testing.assert_allclose(float(logs["z_error"]), float(error), rtol=1e-5)
+        for found, wanted in zip(gan.encoder.get_weights(), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert same(weights(alone.generator), weights(gan.generator))
+    assert same(weights(alone.discriminator), weights(gan.discriminator))
+
+
+def test_an_encoder_beside_the_game_wants_its_optimizer_and_fits():
+    networks = uniform_gan()
+    rates = {
+        "d_optimizer": keras.optimizers.SGD(0.1),
+        "g_optimizer": keras.optimizers.SGD(0.1),
+    }
+    with pytest.raises(ValueError, match="Expected e_optimizer for a GAN with an encoder"):
+        joint_gan().compile(**rates)
+    with pytest.raises(ValueError, match="and for no other"):
+        networks.compile(**rates, e_optimizer=keras.optimizers.SGD(0.1))
+    wrong = build_encoder((6,), image_shape=(2, 2, 1), latent=4)
+    with pytest.raises(ValueError, match=r"to 3 numbers, told 0; received one from .* to 4"):
+        uniform_gan(encoder=wrong)
+    with pytest.raises(UserError, match="encoder_units to be positive, and none with inpainting"):
+        dataclasses.replace(CASES["inpainting"], encoder_units=(6,))
 
 
 def test_a_step_is_the_one_of_the_book():
@@ -445,3 +506,31 @@ def test_from_a_run_to_numbers_a_picture_and_an_export(examples, tmp_path, monke
     assert experiment.train(recipe, "run", examples, "o").model.name == "1"
     earlier, _ = trained.load_run("run", "1")
     assert encoders.of_run(earlier, recipe, plain["data_hash"], tmp_path / "run") is None
+
+
+def test_a_run_whose_encoder_learnt_beside_g_needs_no_infer(
+    examples, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    rates = {"steps": 2, "log_every": 1, "sample_every": 9, "checkpoint_every": 1}
+    recipe = dataclasses.replace(CASES["encoder"], **rates)
+    result = experiment.train(recipe, "run", examples, "o")
+    assert np.isfinite(result.means["z_error"])
+    x = result.gan.sample(3, seed=1)
+    told = Inference(result.gan.encoder, result.gan).infer(x)
+    np.testing.assert_allclose(exported.load_sampler("o").infer(x), told, atol=1e-5)
+    assert command(reconstruct, "--workdir=run", "--n=5", "--refine=0", "--samples=20") == 0
+    assert "G(E(x))" in capsys.readouterr().out
+    assert command(infer, "--workdir=run", "--measure", "--n=30") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"Held out: moving average. R\^2 of z: -?\d+\.\d{3} ", said)
+    assert "Held out: live generator." in said
+    assert command(reconstruct, "--workdir=run", "--inference=nothing") == 2
+    assert "Expected a folder of keras_gan.infer" in capsys.readouterr().err
+    # One that keras_gan.infer trained for the finished generator is taken in its place.
+    small = ("--set", "units=6", "--set", "batch_size=8", "--n=30")
+    assert command(infer, "--workdir=run", "--steps=3", *small) == 0
+    gan, run = trained.load_run("run")
+    found = encoders.find(gan, run["recipe"], run["data_hash"], "run")
+    assert found.encoder is not gan.encoder
+    assert int(found.step.numpy()) == 3

@@ -60,6 +60,15 @@ CASES = {
     "conditional_maxout_conv": dataclasses.replace(
         _case("maxout_conv", "non_saturating", "alternating"), conditional=True, scale="contrast"
     ),
+    "encoder": dataclasses.replace(
+        _case("maxout_mlp", "non_saturating", "alternating"), encoder_units=(6,), g_steps=2
+    ),
+    "conditional_encoder": dataclasses.replace(
+        _case("maxout_conv", "non_saturating", "simultaneous"),
+        encoder_units=(6,),
+        conditional=True,
+        scale="contrast",
+    ),
     "inpainting": dataclasses.replace(
         _case("maxout_mlp", "non_saturating", "alternating"), inpainting=True, energy_score=0.5
     ),
@@ -100,5 +109,6 @@ def smooth(recipe: Recipe, rate: float) -> Recipe:
         recipe,
         d_optimizer=optimizer,
         g_optimizer=optimizer,
+        e_optimizer=optimizer,
         network=dataclasses.replace(recipe.network, **off),
     )

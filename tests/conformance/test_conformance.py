@@ -43,7 +43,8 @@ def fit(gan, recipe, examples, steps):
 
 
 def state(gan):
-    variables = [*gan.variables, *gan.d_optimizer.variables, *gan.g_optimizer.variables]
+    optimizers = [gan.d_optimizer, gan.g_optimizer, *([gan.e_optimizer] if gan.encoder else [])]
+    variables = [*gan.variables, *(v for each in optimizers for v in each.variables)]
     metrics = {id(v) for metric in gan.metrics for v in metric.variables}
     return [v.numpy().copy() for v in variables if id(v) not in metrics and "seed" not in v.path]
 

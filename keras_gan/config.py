@@ -31,6 +31,8 @@ class Optimizer:
         beta_1: Adam's first decay rate.
         beta_2: Adam's second decay rate.
         epsilon: what Adam adds to the root that it divides by; gradients far below it move little.
+        weight_decay: share of each kernel that an update takes off, times the learning rate
+            (decoupled: Loshchilov and Hutter 2019); biases keep what they have.
         momentum: momentum's first value.
         final_momentum: momentum's value from `momentum_epochs` on, reached linearly.
         momentum_epochs: the epoch at which momentum stops rising.
@@ -45,6 +47,7 @@ class Optimizer:
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-7
+    weight_decay: float = 0.0
     momentum: float = 0.5
     final_momentum: float = 0.7
     momentum_epochs: int = 250
@@ -59,6 +62,12 @@ class Optimizer:
             value = getattr(self, name)
             _expect(0 <= value < 1, f"{name} in [0, 1)", **{name: value})
         _expect(self.epsilon > 0, "epsilon above 0", epsilon=self.epsilon)
+        _expect(
+            0 <= self.weight_decay * self.learning_rate < 1,
+            "weight_decay of at least 0, and below 1 / learning_rate",
+            weight_decay=self.weight_decay,
+            learning_rate=self.learning_rate,
+        )
         _expect(self.decay >= 1, "decay of at least 1", decay=self.decay)
         _expect(
             self.momentum_epochs > 1,

@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 
 from keras_gan.config import Optimizer
+from keras_gan.interfaces import UserError
+from keras_gan.networks.layers import PixelBias
 from keras_gan.optimizers import DecayWithFloor, HoldThenFall, build_optimizer
 
 PAPER = Optimizer("momentum", 0.1, momentum=0.5, final_momentum=0.7, decay=1.000004, minimum=1e-6)
@@ -119,3 +121,41 @@ def test_adam_equals_a_numpy_twin():
         value = value - rate * m / (np.sqrt(v) + 1e-3)
         np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5)
     assert int(optimizer.iterations.numpy()) == 7
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_weight_decay_takes_a_share_of_kernels_and_leaves_biases(name, copied):
+    options = Optimizer(name, 0.1, weight_decay=2.0, schedule="linear")
+    optimizer = build_optimizer(options, total_steps=4, steps_per_epoch=1)
+    if copied:
+        config = keras.saving.serialize_keras_object(optimizer)
+        optimizer = keras.saving.deserialize_keras_object(config)
+    layer, maps = keras.layers.Dense(2, bias_initializer="ones"), PixelBias()
+    layer.build((None, 3))
+    maps.build((None, 2, 2, 1))
+    maps.bias.assign(np.ones((2, 2, 1)))
+    kernel = layer.kernel.numpy()
+    variables = [*layer.trainable_variables, *maps.trainable_variables]
+    optimizer.build(variables)
+    for rate in (0.1, 0.075):
+        kernel = kernel * (1 - 2.0 * rate)
+        optimizer.apply([keras.ops.zeros(v.shape) for v in variables], variables)
+        np.testing.assert_allclose(layer.kernel.numpy(), kernel, rtol=1e-6)
+    np.testing.assert_array_equal(layer.bias.numpy(), [1, 1])
+    np.testing.assert_array_equal(maps.bias.numpy(), np.ones((2, 2, 1)))
+
+
+def test_weight_decay_comes_before_the_step_and_is_not_part_of_its_moments():
+    options = Optimizer("momentum", 0.1, momentum=0.5, final_momentum=0.5, weight_decay=1.0)
+    optimizer = build_optimizer(options, total_steps=2, steps_per_epoch=1)
+    variable = keras.Variable([[1.0]])
+    optimizer.build([variable])
+    for value in (0.9 * 1.0 - 0.1 * 3.0, 0.9 * 0.6 - 0.05 * 3.0 - 0.1 * 3.0):
+        optimizer.apply([keras.ops.array([[3.0]])], [variable])
+        np.testing.assert_allclose(variable.numpy(), [[value]], rtol=1e-6)
+
+
+def test_too_much_weight_decay_is_refused():
+    with pytest.raises(UserError, match=r"below 1 / learning_rate; received weight_decay=10\.0"):
+        Optimizer("momentum", 0.1, weight_decay=10.0)

@@ -4,10 +4,11 @@
     python -m keras_gan.evaluate --workdir=runs/mnist [--live] [--out=result.json]
 
 Protocol: 10,000 samples, sigma from numpy.logspace(-1, 0, 10) by 1,000 of the validation images,
-mean and standard error over the test images, in nats. The rows of real training images and of
-cluster centres, judged the same way, say what the ruler itself is worth: above the first of them,
-the metric rewards smoothing. They take minutes, once: they are kept beside the data folder. The
-published widths are coarse; the columns on the right have the width chosen more finely.
+mean and standard error over the test images, in nats. The rows of real training images, of the same
+slightly blurred, and of cluster centres, judged the same way, say what the ruler itself is worth:
+above the first of them, it rewards smoothing. The last two take minutes, once: they are kept beside
+the data folder. The published widths are coarse; the columns on the right have the width chosen
+more finely.
 
 Of a conditional model it prints, too, how many samples show the class that was asked for, to a
 classifier trained on the real images alone (a minute or two, once; kept beside the data folder),
@@ -55,7 +56,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string("out", None, "Write the rows as JSON too.", flag_values=FLAGS)
 
-RULER_VERSION = 1  # of how its rows are measured
+RULER_VERSION = 2  # of how its rows are measured
 
 
 def ruler_rows(examples: pathlib.Path, values: flags.FlagValues) -> dict[str, dict[str, float]]:

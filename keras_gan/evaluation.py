@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
+from scipy import ndimage
 
 from keras_gan import data, exported, files, records, trained
 from keras_gan.gan import GAN
@@ -14,6 +15,7 @@ from keras_gan.interfaces import LatentSampler, Sampler, UserError
 from keras_gan.metrics import kmeans, parzen
 
 KEPT = "evaluation.json"  # in a work directory
+BLUR = 0.7  # pixels, a standard deviation: enough to soften an edge, too little to see
 
 
 class Subject(NamedTuple):
@@ -119,7 +121,7 @@ def measure_ruler(
     seed: int = 0,
     whole: bool = True,
 ) -> dict[str, dict[str, float]]:
-    """Judge real images, and centres of clusters of them, as `evaluate` judges samples.
+    """Judge real images, blurred ones, and centres of clusters, as `evaluate` judges samples.
 
     Args:
         examples: the data folder.
@@ -133,7 +135,12 @@ def measure_ruler(
     judges = _judges(examples)
     train = data.load_split(examples, "train")
     chosen = np.random.default_rng(seed).permutation(len(train))[:samples]
-    drawings = {"training images": train[chosen]}
+    drawings = {
+        "training images": train[chosen],
+        f"the same, blurred by {BLUR} pixels": ndimage.gaussian_filter(
+            train[chosen], (0, BLUR, BLUR, 0)
+        ),
+    }
     if whole:
         drawings["all training images"] = train
         drawings["cluster centres of them"] = kmeans.centroids(train, len(chosen), seed=seed)

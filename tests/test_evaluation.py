@@ -36,15 +36,24 @@ def test_better_samples_score_higher(examples):
 
 def test_the_ruler_prefers_more_images_and_their_centres(examples):
     rows = evaluation.measure_ruler(examples, samples=20)
-    assert list(rows) == ["training images", "all training images", "cluster centres of them"]
-    assert [row["samples"] for row in rows.values()] == [20, 240, 20]
-    some, every, centres = (row["log_likelihood"] for row in rows.values())
+    blurred = "the same, blurred by 0.7 pixels"
+    names = ["training images", blurred, "all training images", "cluster centres of them"]
+    assert list(rows) == names
+    assert [row["samples"] for row in rows.values()] == [20, 20, 240, 20]
+    some, soft, every, centres = (row["log_likelihood"] for row in rows.values())
     assert some < every
     # Random images share nothing but their mean: the smoother, the likelier.
     assert some < centres
+    assert some < soft
     assert evaluation.measure_ruler(examples, samples=20, whole=False) == {
-        "training images": rows["training images"]
+        name: rows[name] for name in names[:2]
     }
+
+
+def test_the_ruler_rewards_a_blur_of_real_digits(mnist_examples):
+    rows = evaluation.measure_ruler(mnist_examples, samples=300, whole=False)
+    sharp, soft = (row["log_likelihood"] for row in rows.values())
+    assert soft > sharp + 20
 
 
 def test_the_ruler_is_kept_for_these_data_only(examples, tmp_path, monkeypatch):

@@ -7,7 +7,9 @@ Each run is the whole command, `python -m keras_gan.train`, with a checkpoint at
 steps; minutes count from its start, with whatever comes before the first step, on prepared data.
 Afterwards the moving average of each checkpoint is judged (10,000 samples against the test images,
 the width chosen by 1,000 validation images): the minutes are those of the first checkpoint that
-reached the goal. Test images judge here and choose nothing: a recipe's result is that at its end.
+reached the goal. Test images judge here and choose nothing: a recipe's result is that at its end,
+where the live weights are judged, too. --runs=FOLDER keeps the work directories, and takes those
+that are there already as they are, with the minutes that they say.
 """
 
 import contextlib
@@ -35,7 +37,8 @@ flags.DEFINE_integer(
     "every", 500, "Steps between two checkpoints.", lower_bound=1, flag_values=FLAGS
 )
 flags.DEFINE_multi_string("set", [], "As of `train`; repeat.", flag_values=FLAGS)
-flags.DEFINE_bool("live", False, "Judge the live weights instead.", flag_values=FLAGS)
+flags.DEFINE_bool("live", False, "Judge the live weights on the way.", flag_values=FLAGS)
+flags.DEFINE_string("runs", None, "Keep the work directories here.", flag_values=FLAGS)
 
 
 def main(values: flags.FlagValues) -> None:
@@ -57,6 +60,7 @@ def measure_all(values: flags.FlagValues) -> None:
         "steps in all",
         "minutes in all",
         "nats at the end",
+        "live weights at the end",
         "best on the way",
     ]
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
@@ -69,6 +73,7 @@ def measure_all(values: flags.FlagValues) -> None:
             f"{last['step']:,}",
             f"{last['minutes']:.1f}",
             f"{last['nats']:.1f} +- {last['stderr']:.1f}",
+            f"{last['live']:.1f} +- {last['live_stderr']:.1f}",
             f"{best['nats']:.1f} at step {best['step']:,}",
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
@@ -83,24 +88,31 @@ def first(looks: list[dict[str, float]], goal: float) -> str:
 def measure(values: flags.FlagValues, seed: int) -> list[dict[str, float]]:
     """Train once; return each checkpoint's step, minutes, nats and their standard error."""
     with tempfile.TemporaryDirectory() as folder:
-        workdir = pathlib.Path(folder) / "run"
+        workdir = pathlib.Path(values.runs or folder) / f"seed{seed}"
         settings = [*values.set, f"checkpoint_every={values.every}"]
         command = [
             *(sys.executable, "-m", "keras_gan.train", f"--recipe={values.recipe}"),
             *(f"--examples={values.examples}", f"--workdir={workdir}", f"--seed={seed}"),
-            *(f"--export_dir={folder}/export", "--keep=100000", "--verbosity=-1"),
+            *(f"--export_dir={workdir}/export", "--keep=100000", "--verbosity=-1"),
             *(f"--set={setting}" for setting in settings),
         ]
         if values.epochs:
             command.append(f"--epochs={values.epochs}")
-        start = time.time()
-        if subprocess.run(command, check=False).returncode:
-            raise UserError("Expected the run to end well; received an error, above.")
-        return [
+        started = workdir.with_name(f"seed{seed}.started")
+        if not started.exists():
+            started.parent.mkdir(parents=True, exist_ok=True)
+            started.write_text(f"{time.time()}")
+            if subprocess.run(command, check=False).returncode:
+                raise UserError("Expected the run to end well; received an error, above.")
+        start = float(started.read_text())
+        looks = [
             {"step": step, "minutes": (written - start) / 60, **judge(values, workdir, step)}
             for step, written in written_at(workdir)
             if step
         ]
+        live = judge(values, workdir, looks[-1]["step"], live=True)
+        looks[-1] |= {"live": live["nats"], "live_stderr": live["stderr"]}
+        return looks
 
 
 def written_at(workdir: pathlib.Path) -> list[tuple[int, float]]:
@@ -109,13 +121,15 @@ def written_at(workdir: pathlib.Path) -> list[tuple[int, float]]:
     return [(json.loads(card.read_text())["step"], card.stat().st_mtime) for card in cards]
 
 
-def judge(values: flags.FlagValues, workdir: pathlib.Path, step: int) -> dict[str, float]:
+def judge(
+    values: flags.FlagValues, workdir: pathlib.Path, step: float, live: bool = False
+) -> dict[str, float]:
     """Judge a checkpoint's samples by the published protocol."""
     cli.import_tensorflow()
     from keras_gan import evaluation, trained
 
-    gan, _ = trained.load_run(workdir, str(step))
-    sampler = gan.live() if values.live else gan
+    gan, _ = trained.load_run(workdir, f"{step:.0f}")
+    sampler = gan.live() if live or values.live else gan
     row = evaluation.evaluate({"generator": sampler}, values.examples)["generator"]
     return {"nats": row["log_likelihood"], "stderr": row["stderr"]}
 

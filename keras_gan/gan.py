@@ -425,19 +425,18 @@ class GAN(keras.Model):
             labels: of the images, if the GAN is conditional; the samples get the same.
         """
         real = self.logits(images, labels)
-        fake = self.logits_of_samples(len(images), seed=seed, labels=labels)
+        fake = self.logits_of_samples(image_seeds(len(images), seed), labels)
         negative = losses.LOSSES["minimax"].discriminator(real, fake)
         return -float(tf.reduce_mean(negative))
 
-    def logits_of_samples(self, n: int, *, seed: int, labels: Any = None) -> tf.Tensor:
+    def logits_of_samples(self, seeds: Any, labels: Any = None) -> tf.Tensor:
         """Return D's logits, float32 [n], without dropout, on samples of the live generator.
 
         Args:
-            n: how many.
-            seed: of their noise.
+            seeds: of the samples, int64 [n].
             labels: what they shall show, if the GAN is conditional.
         """
-        z = self.prior.latent(image_seeds(n, seed))
+        z = self.prior.latent(seeds)
         c = self._told(labels, z)
         made = self.generator(joined(z, c), training=False)
         return self.discriminator(joined(made, c), training=False)[:, 0]

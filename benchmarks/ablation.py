@@ -17,12 +17,12 @@ says little about a few nats.
 import dataclasses
 import json
 import pathlib
-import statistics
 import sys
 import time
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from keras_gan import building, cli, files, recipes
@@ -224,8 +224,8 @@ def print_means(rows: dict[str, dict[str, float]], variants: Iterable[str]) -> N
         found = [row for title, row in rows.items() if title.rpartition(", seed ")[0] == name]
         line = f"{name + f', {len(found)} seeds':<59}"
         for which in ("live", "average"):
-            scores = [row[which] for row in found]
-            line += f"{statistics.mean(scores):9.1f} +- {statistics.stdev(scores):.1f}"
+            scores = np.array([row[which] for row in found])
+            line += f"{scores.mean():9.1f} +- {scores.std(ddof=1):.1f}"
         print(line)
 
 
@@ -269,11 +269,11 @@ def main(values: flags.FlagValues) -> None:
                         f"{'  norm of G gradient, first and last 500 steps':<46}"
                         f"{row['g_norm_first_500']:9.2e} {row['g_norm_last_500']:9.2e}"
                     )
-        if len(values.seed) > 1:
+        if len(set(values.seed)) > 1:
             print_means(rows[study], STUDIES[study])
-    if values.out:
-        with files.replacing(pathlib.Path(values.out)) as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+        if values.out:
+            with files.replacing(pathlib.Path(values.out)) as temporary:
+                temporary.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def run() -> int:

@@ -33,7 +33,7 @@ VARIANTS = (
     "max_lead=0.4",
     "d_steps=2 max_lead=0.4",
     "top_share=0.75",
-    "g_optimizer.learning_rate=3e-4",
+    "g_optimizer.learning_rate=2e-4",
 )
 
 FLAGS = flags.FlagValues()

@@ -8,8 +8,7 @@ steps; minutes count from its start, with whatever comes before the first step, 
 Afterwards the moving average of each checkpoint is judged (10,000 samples against the test images,
 the width chosen by 1,000 validation images): the minutes are those of the first checkpoint that
 reached the goal. Test images judge here and choose nothing: a recipe's result is that at its end,
-where the live weights are judged, too. --runs=FOLDER keeps the work directories, and takes those
-that are there already as they are, with the minutes that they say.
+where the live weights are judged, too. --runs=FOLDER keeps the work directories.
 """
 
 import contextlib
@@ -98,13 +97,11 @@ def measure(values: flags.FlagValues, seed: int) -> list[dict[str, float]]:
         ]
         if values.epochs:
             command.append(f"--epochs={values.epochs}")
-        started = workdir.with_name(f"seed{seed}.started")
-        if not started.exists():
-            started.parent.mkdir(parents=True, exist_ok=True)
-            started.write_text(f"{time.time()}")
-            if subprocess.run(command, check=False).returncode:
-                raise UserError("Expected the run to end well; received an error, above.")
-        start = float(started.read_text())
+        if workdir.exists():
+            raise UserError(f"Expected --runs without {workdir.name}; received {workdir}.")
+        start = time.time()
+        if subprocess.run(command, check=False).returncode:
+            raise UserError("Expected the run to end well; received an error, above.")
         looks = [
             {"step": step, "minutes": (written - start) / 60, **judge(values, workdir, step)}
             for step, written in written_at(workdir)

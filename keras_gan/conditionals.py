@@ -143,7 +143,7 @@ class Conditionals(GAN):
         discriminator: [images, c] -> logits [B, 1].
         prior: the distribution of z.
         energy_score: weight of the energy score in G's loss; 0 for none. It keeps draws apart.
-        **kwargs: those of `GAN`; neither scale nor num_classes.
+        **kwargs: those of `GAN`; no scale, num_classes or encoder.
     """
 
     inpaints = True  # as an export of it says
@@ -158,6 +158,8 @@ class Conditionals(GAN):
         **kwargs: Any,
     ):
         super().__init__(generator, discriminator, prior, **kwargs)
+        if self.encoder is not None:
+            raise ValueError("Expected no encoder of a model of all conditionals; received one.")
         if self.scale is not None or self.condition != Condition(width_of(self.image_shape)):
             raise ValueError(
                 f"Expected networks that are told {width_of(self.image_shape)} numbers, an image "

@@ -51,7 +51,7 @@ PLANS = (
     Plan("Steps of D in a round", (("d_steps", "discriminator", 0),), limits=(0, None)),
     Plan(
         "Error of the encoder in z",
-        (("z_error", "(E(G(z)) - z)^2", 2),),
+        (("(E(x)-z)^2", "(E(G(z)) - z)^2", 2),),
         1.0,
         "Dashed: 1, knowing nothing.",
         limits=(0, None),

@@ -100,7 +100,7 @@ def load(gan: GAN, recipe: Recipe, data_hash: str, folder: str | os.PathLike[str
     if not known:
         raise UserError(
             f"Expected a folder of keras_gan.infer, with {FILE} in it; received {folder}. Try "
-            "python -m keras_gan.infer --workdir=WORKDIR first, or a run with --set encoder_units."
+            "python -m keras_gan.infer --workdir=WORKDIR first."
         )
     _expect_same_generator(folder, known, gan)
     inference = build(gan, known["encoder"])
@@ -129,9 +129,14 @@ def find(
         UserError: if there is neither, or it is another generator's.
     """
     own = pathlib.Path(workdir) / FOLDER
-    if folder is None and gan.encoder is not None and not _read(own):
+    if folder is not None or gan.encoder is None:
+        return load(gan, recipe, data_hash, folder or own)
+    try:
+        return load(gan, recipe, data_hash, own)
+    except UserError as error:
+        if _read(own):
+            logging.warning("Taking the network that learnt beside the generator. %s", error)
         return Inference(gan.encoder, gan)
-    return load(gan, recipe, data_hash, folder or own)
 
 
 def of_run(gan: GAN, recipe: Recipe, data_hash: str, workdir: pathlib.Path) -> Inference | None:

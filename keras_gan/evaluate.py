@@ -6,9 +6,9 @@
 Protocol: 10,000 samples, sigma from numpy.logspace(-1, 0, 10) by 1,000 of the validation images,
 mean and standard error over the test images, in nats. The rows of real training images, of the same
 slightly blurred, and of cluster centres, judged the same way, say what the ruler itself is worth:
-above the first of them, it rewards smoothing. The last two take minutes, once: they are kept beside
-the data folder. The published widths are coarse; the columns on the right have the width chosen
-more finely.
+above the first of them, it rewards smoothing. All but the first take minutes, once: they are kept
+beside the data folder. The published widths are coarse; the columns on the right have the width
+chosen more finely.
 
 Of a conditional model it prints, too, how many samples show the class that was asked for, to a
 classifier trained on the real images alone (a minute or two, once; kept beside the data folder),
@@ -44,7 +44,7 @@ flags.DEFINE_string("examples_root", "data", "Where to look for it.", flag_value
 flags.DEFINE_bool(
     "ruler",
     True,
-    "Judge all training images and as many cluster centres of them, too: minutes, the first time.",
+    "Judge blurred and all training images and cluster centres, too: minutes, the first time.",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(

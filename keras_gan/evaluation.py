@@ -127,7 +127,8 @@ def measure_ruler(
         examples: the data folder.
         samples: training images, and cluster centres.
         seed: of the choice among training images.
-        whole: whether to judge all training images and the centres too, which takes minutes.
+        whole: whether to judge blurred and all training images and the centres too, which takes
+            minutes.
 
     Returns:
         Rows like those of `evaluate`.
@@ -135,13 +136,10 @@ def measure_ruler(
     judges = _judges(examples)
     train = data.load_split(examples, "train")
     chosen = np.random.default_rng(seed).permutation(len(train))[:samples]
-    drawings = {
-        "training images": train[chosen],
-        f"the same, blurred by {BLUR} pixels": ndimage.gaussian_filter(
-            train[chosen], (0, BLUR, BLUR, 0)
-        ),
-    }
+    drawings = {"training images": train[chosen]}
     if whole:
+        blurred = ndimage.gaussian_filter(train[chosen], (0, BLUR, BLUR, 0))
+        drawings[f"training images, blurred by {BLUR} pixels"] = blurred
         drawings["all training images"] = train
         drawings["cluster centres of them"] = kmeans.centroids(train, len(chosen), seed=seed)
     return {name: _judge(drawn, *judges) for name, drawn in drawings.items()}

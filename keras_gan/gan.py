@@ -186,7 +186,7 @@ class GAN(Pair):
 
         Returns:
             The means, since they were last reset, of d_loss = -V(D, G), g_loss, D(x), D(G(z)); with
-            `max_lead` also of D's steps in a round.
+            `max_lead` also of D's steps in a round, with an encoder of z_error.
         """
         images = data[0] if isinstance(data, tuple) else data
         if images.shape[0] is not None and images.shape[0] % self.d_steps:
@@ -214,7 +214,7 @@ class GAN(Pair):
         return {name: replicas.log_value(mean) for name, mean in self.means.items()}
 
     def _moving(self) -> list[Any]:
-        """List the variables that D's and G's steps change."""
+        """List the variables that the steps of D, G and the encoder change."""
         moving = [self.generator, self.discriminator, self.d_optimizer, self.g_optimizer]
         if self.encoder is not None:
             moving += [self.encoder, self.e_optimizer]
@@ -262,7 +262,7 @@ class GAN(Pair):
         replicas.apply(self.g_optimizer, tape.gradient(total, weights), weights)
         self.means["g_loss"].update_state(loss)
         self.pace.see(fake=fake_logits)
-        self.encoder_step(z, fake, index, c)
+        self.encoder_step(z, fake, priors.ENCODER_GENERATOR_STEP_MASKS, index, c)
 
     def simultaneous_step(self, real: tf.Tensor, index: int = 0, c: Any = None) -> None:
         """Move both networks from the same point, on the same noise and the same masks."""
@@ -281,17 +281,17 @@ class GAN(Pair):
         replicas.apply(self.g_optimizer, g_gradient, self.generator.trainable_variables)
         self._log(d_loss, real_logits, fake_logits)
         self.means["g_loss"].update_state(g_loss)
-        self.encoder_step(z, fake, index, c)
+        self.encoder_step(z, fake, priors.ENCODER_MASKS, index, c)
 
-    def encoder_step(self, z: tf.Tensor, fake: tf.Tensor, index: int = 0, c: Any = None) -> None:
-        """Descend the encoder's gradient of (E(G(z)) - z)**2 on the samples that G learnt from."""
+    def encoder_step(
+        self, z: tf.Tensor, fake: tf.Tensor, masks: int, index: int = 0, c: Any = None
+    ) -> None:
+        """Descend the encoder's gradient of (E(G(z)) - z)**2 on the samples of G's own step."""
         if self.encoder is None:
             return
         images = fake if self.scale is None else self.scale.restore(fake)
-        key = self._key(priors.ENCODER_MASKS, index)
-        error = encoding.step(
-            self.encoder, self.e_optimizer, self.prior, tf.stop_gradient(images), z, c, key
-        )
+        key = self._key(masks, index)
+        error = encoding.step(self.encoder, self.e_optimizer, self.prior, images, z, c, key)
         self.means["z_error"].update_state(error)
 
     def _generator_loss(

@@ -58,7 +58,10 @@ def main(values: flags.FlagValues) -> None:
         raise UserError("Expected --workdir; received none. Try --workdir=runs/mnist.")
     asked = config.Encoder(steps=values.steps, seed=values.seed)
     options = overrides.override(asked, *values.set)
-    cli.expect_writable(values.out_workdir or values.workdir)
+    if values.measure and values.set:
+        raise UserError(f"Expected --measure without --set; received {values.set[0]!r}.")
+    if not values.measure:
+        cli.expect_writable(values.out_workdir or values.workdir)
     cli.import_tensorflow()
     from keras_gan import encoders, trained
 
@@ -71,7 +74,8 @@ def main(values: flags.FlagValues) -> None:
         if gan.average is not None:
             rows = {"moving average": gan, "live generator": gan.live()}
         for name, sampler in rows.items():
-            print(described(name, *recover(values, inference, sampler)))  # noqa: T201
+            title = f"{name}, {values.n} samples, seed {values.seed}"
+            print(described(title, *recover(values, inference, sampler)))  # noqa: T201
         return
     folder = pathlib.Path(values.out_workdir or pathlib.Path(values.workdir) / encoders.FOLDER)
     inference = encoders.train(gan, run["recipe"], run["data_hash"], options, folder)

@@ -22,7 +22,7 @@ FIRST_RATE = 0.1  # of refinement
 
 
 class Inference(keras.Model):
-    """An encoder E that learns which z a fixed generator G made an image from.
+    """An encoder E that learns, or has learnt, which z a generator G made an image from.
 
     G is used as it draws samples: its moving average, where there is one. It is never changed, nor
     saved with E.

@@ -58,10 +58,11 @@ class HoldThenFall(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class DecaysKernels:
-    """Decoupled weight decay of kernels alone, in the pass that updates each of them.
+    """Decoupled weight decay of kernels alone, just before the step of each.
 
-    Keras decays biases as well, unless each is named before the optimizer is built; a copy from its
-    configuration forgets their names.
+    A kernel is any weight of two dimensions or more that is not called bias. Keras decays biases as
+    well, unless each is named before the optimizer is built; a copy from its configuration forgets
+    their names.
     """
 
     weight_decay: float | None

@@ -28,7 +28,8 @@ import tensorflow as tf
     KNOWN_PIXELS,  # which pixels of an image are known
     SECOND_NOISE,  # z of another image of the same c
     SECOND_MASKS,
-) = range(1, 13)
+    ENCODER_GENERATOR_STEP_MASKS,  # an encoder, in G's own step
+) = range(1, 14)
 
 
 MAX_REPLICAS, MAX_RETRIES = 2**16, 2**7

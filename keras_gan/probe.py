@@ -48,8 +48,9 @@ class Probe(Monitor):
 
     def set_model(self, model: GAN) -> None:
         """Watch this one; a look is compiled once, which makes it three times as fast."""
+        if model is not self.model:  # every `fit` says it again
+            self._look = tf.function(functools.partial(look, model, batch_size=self._batch_size))
         super().set_model(model)
-        self._look = tf.function(functools.partial(look, model, batch_size=self._batch_size))
 
     def act(self) -> dict[str, float]:
         """Look now."""

@@ -51,7 +51,7 @@ class SemiSupervisedGAN(keras.Model):
         seed: of all noise and masks, in [0, 2**32).
     """
 
-    average = None  # no moving average, which a `GAN` may have
+    average = encoder = None  # neither a moving average nor an encoder, which a `GAN` may have
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import re
 import signal
 
@@ -19,11 +20,13 @@ from keras_gan import (
     card,
     checkpoints,
     cli,
+    curves,
     encoders,
     experiment,
     export,
     export_model,
     exported,
+    facts,
     images,
     infer,
     priors,
@@ -523,14 +526,25 @@ def test_a_run_whose_encoder_learnt_beside_g_needs_no_infer(
     assert "G(E(x))" in capsys.readouterr().out
     assert command(infer, "--workdir=run", "--measure", "--n=30") == 0
     said = capsys.readouterr().out
-    assert re.search(r"Held out: moving average. R\^2 of z: -?\d+\.\d{3} ", said)
-    assert "Held out: live generator." in said
+    assert re.search(r"Held out: moving average, 30 samples, seed 0. R\^2 of z: -?\d\.\d{3} ", said)
+    assert "Held out: live generator, 30 samples, seed 0." in said
     assert command(reconstruct, "--workdir=run", "--inference=nothing") == 2
     assert "Expected a folder of keras_gan.infer" in capsys.readouterr().err
-    # One that keras_gan.infer trained for the finished generator is taken in its place.
+    assert command(infer, "--workdir=run", "--measure", "--set", "units=6") == 2
+    assert "Expected --measure without --set" in capsys.readouterr().err
+    title = "Error of the encoder in z"
+    assert title in [chart.title for chart in curves.of_run(facts.read(pathlib.Path("run")))]
+    # One that keras_gan.infer trained for the finished generator is taken in its place,
     small = ("--set", "units=6", "--set", "batch_size=8", "--n=30")
     assert command(infer, "--workdir=run", "--steps=3", *small) == 0
     gan, run = trained.load_run("run")
     found = encoders.find(gan, run["recipe"], run["data_hash"], "run")
     assert found.encoder is not gan.encoder
     assert int(found.step.numpy()) == 3
+    # until the generator has gone on.
+    longer = dataclasses.replace(recipe, steps=4)
+    gone_on = experiment.train(longer, "run", examples, "o").gan
+    found = encoders.find(gone_on, longer, run["data_hash"], "run")
+    assert found.encoder is gone_on.encoder
+    x = gone_on.sample(3, seed=1)
+    np.testing.assert_allclose(exported.load_sampler("o").infer(x), found.infer(x), atol=1e-5)

@@ -130,6 +130,30 @@ def test_looking_moves_nothing(tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_look_is_compiled_once_and_sees_what_has_changed(tmp_path):
+    gan = toy_gan()
+    monitor = probe.Probe(
+        pictures(9, 4), pictures(7, 5), Summaries(tmp_path), every=1, batch_size=5
+    )
+    monitor.set_model(gan)
+    first = monitor.act()
+    bias = gan.discriminator.weights[-1]
+    bias.assign(bias + 1.0)
+    gan.step.assign(11)
+    monitor.set_model(gan)  # as every `fit` does
+    found = monitor.act()
+    seeds = image_seeds(9, 11)
+    expected = probe.look(gan, pictures(9, 4), pictures(7, 5), seeds, batch_size=5)
+    assert found["gradients/generator"] == pytest.approx(
+        float(expected["gradients/generator"]), rel=1e-5
+    )
+    assert found["held_out/d_loss"] == pytest.approx(
+        probe.d_loss(expected["logits/held_out"], expected["logits/generated"]), rel=1e-5
+    )
+    assert found["held_out/d_loss"] != pytest.approx(first["held_out/d_loss"], rel=1e-2)
+    assert monitor._look.experimental_get_tracing_count() == 1
+
+
 def test_gradients_of_replicas(two_replicas):
     alone = gradient_norms(toy_gan(), pictures(6, 1))
     with two_replicas.scope():

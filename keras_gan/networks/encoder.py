@@ -1,4 +1,4 @@
-"""The encoder of `keras_gan.inference`: an image -> numbers for each dimension of z."""
+"""The encoder of learned inference: an image -> numbers for each dimension of z."""
 
 import keras
 from keras import layers

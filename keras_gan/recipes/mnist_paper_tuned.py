@@ -2,13 +2,16 @@
 
     python -m keras_gan.train --recipe=mnist_paper_tuned [--set compute_dtype=bfloat16]
 
-Expected: EXPECTED
+Expected: a Parzen log-likelihood of 229 to 232 nats from the live weights, where the paper has 225,
+and 272 to 273 from the moving average, three seeds, after 32 epochs: 13 minutes on one core in
+bfloat16. The settings were chosen by validation images, in single runs of seed 0.
 
 What differs from `mnist_paper`, and what each change is worth, is in docs/paper.md: the updates
 alternate (Algorithm 1 as written); Adam, with three times D's rate for G; the generator's weights
 decay, which keeps the edges of its strokes grey, as those of real digits are, where its sigmoids
-would saturate; the average is longer; and G's rate, constant for half of the run, then falls to 0,
-so that what is left is not the noise of its last steps.
+would saturate; R1 keeps D from being steep, to the same end; the average is longer; and G's rate,
+constant for half of the run, then falls to 0, so that what is left is not the noise of its last
+steps.
 """
 
 import dataclasses

@@ -20,6 +20,7 @@ NETWORKS = {
     ),
     "dcgan": DCGAN(filters=4, dropout=0.3),
 }
+DECAYING = Optimizer("adam", 1e-3, weight_decay=50.0)  # as much as shows in a few steps
 LOSSES = ("minimax", "non_saturating")
 
 BASE = Recipe(
@@ -61,7 +62,10 @@ CASES = {
         _case("maxout_conv", "non_saturating", "alternating"), conditional=True, scale="contrast"
     ),
     "encoder": dataclasses.replace(
-        _case("maxout_mlp", "non_saturating", "alternating"), encoder_units=(6,), g_steps=2
+        _case("maxout_mlp", "non_saturating", "alternating"),
+        encoder_units=(6,),
+        g_steps=2,
+        g_optimizer=DECAYING,
     ),
     "conditional_encoder": dataclasses.replace(
         _case("maxout_conv", "non_saturating", "simultaneous"),
@@ -80,7 +84,11 @@ CASES = {
     ),
     "bfloat16": dataclasses.replace(BASE, network=NETWORKS["maxout_mlp"], compute_dtype="bfloat16"),
     "float16": dataclasses.replace(
-        BASE, network=NETWORKS["maxout_mlp"], compute_dtype="float16", update="alternating"
+        BASE,
+        network=NETWORKS["maxout_mlp"],
+        compute_dtype="float16",
+        update="alternating",
+        g_optimizer=DECAYING,
     ),
     "spherical": dataclasses.replace(
         BASE,
@@ -105,10 +113,11 @@ def smooth(recipe: Recipe, rate: float) -> Recipe:
     names = ("dropout", "input_dropout", "hidden_dropout")
     off = {name: 0.0 for name in names if hasattr(recipe.network, name)}
     optimizer = Optimizer("momentum", rate)
+    decay = 0.1 / rate if recipe.g_optimizer.weight_decay else 0.0
     return dataclasses.replace(
         recipe,
         d_optimizer=optimizer,
-        g_optimizer=optimizer,
+        g_optimizer=dataclasses.replace(optimizer, weight_decay=decay),
         e_optimizer=optimizer,
         network=dataclasses.replace(recipe.network, **off),
     )

@@ -2,7 +2,8 @@
 
     python -m keras_gan.train --dataset=mnist
 
-Expected: EXPECTED
+Expected: a Parzen log-likelihood of 248 to 251 nats from the moving average and 138 to 144 from the
+live weights, three seeds, after 8,000 steps; four to five minutes on two cores.
 
 The paper's networks and dropout, trained by Algorithm 1 with Adam and a decay of the generator's
 weights, as in `mnist_paper_tuned`, but at constant rates to the end: what an export holds is the

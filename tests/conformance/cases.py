@@ -59,19 +59,10 @@ CASES = {
         _case("dcgan", "non_saturating", "alternating"), conditional=True, g_steps=2
     ),
     "conditional_maxout_conv": dataclasses.replace(
-        _case("maxout_conv", "non_saturating", "alternating"), conditional=True, scale="contrast"
-    ),
-    "encoder": dataclasses.replace(
-        _case("maxout_mlp", "non_saturating", "alternating"),
-        encoder_units=(6,),
-        g_steps=2,
-        g_optimizer=DECAYING,
-    ),
-    "conditional_encoder": dataclasses.replace(
-        _case("maxout_conv", "non_saturating", "simultaneous"),
-        encoder_units=(6,),
+        _case("maxout_conv", "non_saturating", "alternating"),
         conditional=True,
         scale="contrast",
+        encoder_units=(6,),
     ),
     "inpainting": dataclasses.replace(
         _case("maxout_mlp", "non_saturating", "alternating"), inpainting=True, energy_score=0.5
@@ -90,9 +81,12 @@ CASES = {
         update="alternating",
         g_optimizer=DECAYING,
     ),
-    "spherical": dataclasses.replace(
+    "encoder": dataclasses.replace(
         BASE,
         prior="spherical",
+        encoder_units=(6,),
+        g_steps=2,
+        g_optimizer=DECAYING,
         network=dataclasses.replace(
             NETWORKS["maxout_mlp"],
             generator_activations=("relu", "sigmoid"),

@@ -238,7 +238,7 @@ def test_generator_and_discriminator_stay_as_they_are_and_are_not_saved(tmp_path
 
 
 @pytest.mark.parametrize(
-    "name", ["maxout_conv-minimax", "spherical", "conditional_projection", "float16"]
+    "name", ["maxout_conv-minimax", "encoder", "conditional_projection", "float16"]
 )
 def test_any_generator_can_be_learnt_from(name):
     gan = building.build(CASES[name], (8, 8, 1), train_images=240, classes=10)

@@ -5,9 +5,9 @@
 Expected: 98.6 % of the samples show the digit asked for, to a classifier that is right on 99.2 % of
 the real test digits, after 6,000 steps (seed 0); docs/conditional.md has the measurements.
 
-Convolutional, because `mnist` with labels and without a gradient penalty was beaten by its D: two
-single runs had 10 and 16 % after 1,500 and 2,000 steps. With r1=0.1, equal rates and a shorter
-average this pair had 96 % after 2,480 steps.
+Convolutional, because the earlier `mnist` with labels and without a gradient penalty was beaten by
+its D: two single runs had 10 and 16 % after 1,500 and 2,000 steps. With r1=0.1, equal rates and a
+shorter average this pair had 96 % after 2,480 steps.
 """
 
 from keras_gan.config import DCGAN, Optimizer, Recipe

@@ -41,7 +41,7 @@ COMMON = [
     "sample_every=100000",
     "checkpoint_every=20",
 ]
-# All of them with dropout and a moving average.
+# All of them with dropout, a moving average and a decay of G's weights, as `mnist` has.
 VARIANTS = {
     "alternating": ["update=alternating"],
     "simultaneous": ["update=simultaneous"],
@@ -50,6 +50,20 @@ VARIANTS = {
     "two replicas": ["update=alternating"],
     "--deterministic": ["update=alternating"],
     "conditional": ["conditional=true"],
+    "encoder, R1, falling rate": [
+        "encoder_units=50,50",
+        "r1=0.02",
+        "g_optimizer.schedule=linear",
+        "g_optimizer.hold=0.5",
+    ],
+    "adaptive k, momentum": [
+        "d_steps=2",
+        "max_lead=0.4",
+        "d_optimizer.name=momentum",
+        "g_optimizer.name=momentum",
+        "d_optimizer.learning_rate=0.05",
+        "g_optimizer.learning_rate=0.1",
+    ],
     "convolutional, bfloat16": [
         "network=dcgan",
         "network.filters=4",

@@ -10,6 +10,7 @@ import errno
 import logging as standard_logging
 import os
 import pathlib
+import select
 import sys
 import tempfile
 import textwrap
@@ -69,9 +70,36 @@ def run(
 
     Returns:
         0 on success, 2 on bad input, 3 when an alarm ended a run, 75 when it was ended from outside
-        and the same command goes on, 130 when interrupted.
+        and the same command goes on, 130 when interrupted, 141 when its output was read to an end
+        before it ended, as by `| head`.
     """
-    argv = list(sys.argv if argv is None else argv)
+    try:
+        code = _run(main, values, doc, list(sys.argv if argv is None else argv), pass_on)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread(sys.stdout):
+            raise
+        return 141
+    return code
+
+
+def _is_unread(stream: Any) -> bool:
+    """Say whether nobody reads a pipe any more; if so, leave what the stream still holds unsaid."""
+    poll = select.poll()
+    poll.register(stream, 0)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # where Python flushes at its end
+    return True
+
+
+def _run(
+    main: Callable[..., None],
+    values: flags.FlagValues,
+    doc: str,
+    argv: list[str],
+    pass_on: bool,
+) -> int:
     values = copy.deepcopy(values)
     flags.DEFINE_integer(
         "verbosity", 0, VERBOSITY_HELP, lower_bound=-1, upper_bound=1, flag_values=values

@@ -104,6 +104,14 @@ def test_help_and_flag_errors_come_before_tensorflow(name, arguments):
     assert f"heavy: [] code: {code}" in done.stdout
 
 
+def test_a_reader_that_leaves_is_no_error():
+    with subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE) as reader:
+        reader.wait()
+        command = [sys.executable, "-m", "keras_gan.classify", "--help"]
+        done = subprocess.run(command, stdout=reader.stdin, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize(
     ("name", "argv", "message"),
     [

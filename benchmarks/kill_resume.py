@@ -64,6 +64,13 @@ VARIANTS = {
         "d_optimizer.learning_rate=0.05",
         "g_optimizer.learning_rate=0.1",
     ],
+    "convolutional, maxout": [
+        "network=maxout_conv",
+        "network.generator_units=50",
+        "network.channels=4",
+        "network.discriminator_channels=4,4,8",
+        "network.units=20",
+    ],
     "convolutional, bfloat16": [
         "network=dcgan",
         "network.filters=4",

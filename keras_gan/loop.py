@@ -12,6 +12,7 @@ from keras_gan.checkpoints import Checkpoint
 from keras_gan.distribution import max_steps_per_call
 from keras_gan.gan import GAN
 from keras_gan.guards import Diverged, NonFinite, non_finite_weight
+from keras_gan.networks.layers import WholeMaxPooling
 
 MAX_ROLLBACKS = 3  # in a row, from one checkpoint
 
@@ -76,8 +77,7 @@ def _play(
     gan: GAN, total: int, feed: Feed, hooks: list[keras.callbacks.Callback], every: int
 ) -> dict[str, float]:
     legs = intervals(current_step(gan), total, every)
-    most = max_steps_per_call(gan.distribute_strategy)
-    _set_steps_per_call(gan, steps_per_call((size for _, size in legs), most))
+    _set_steps_per_call(gan, steps_per_call((size for _, size in legs), _most_steps_per_call(gan)))
     means: dict[str, float] = {}
     for count, size in legs:
         history = gan.fit(
@@ -113,6 +113,19 @@ def steps_per_call(sizes: Iterable[int], most: int) -> int:
     """Choose how many steps one call may take, up to `most`: it must divide every interval."""
     common = math.gcd(*sizes)
     return max(n for n in range(1, most + 1) if common % n == 0)
+
+
+def _most_steps_per_call(gan: GAN) -> int:
+    """Say how many steps one call may take, so that the same run always has the same bits.
+
+    In a graph with a loop TensorFlow gives the gradient of max pooling to oneDNN or not, as it
+    happens to come to it after the pooling or before (`MaxpoolGradRewrite` in mkl_layout_pass.cc);
+    the two add up in another order. A graph of one step has no loop.
+    """
+    layers = [layer for network in gan.layers for layer in getattr(network, "layers", ())]
+    if any(isinstance(layer, WholeMaxPooling) for layer in layers):
+        return 1
+    return max_steps_per_call(gan.distribute_strategy)
 
 
 def _set_steps_per_call(gan: GAN, steps: int) -> None:

@@ -1,6 +1,10 @@
+import dataclasses
+
 import pytest
 
 from keras_gan import loop
+from keras_gan.experiment import train
+from tests.conformance.cases import CASES
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,11 @@ def test_steps_per_call_divides_every_interval():
     assert loop.steps_per_call([100, 37], 20) == 1
 
     assert loop.steps_per_call([100, 100], 1) == 1
+
+
+@pytest.mark.usefixtures("without_exports")
+@pytest.mark.parametrize(("network", "steps"), [("maxout_mlp", 2), ("maxout_conv", 1)])
+def test_max_pooling_trains_step_by_step(network, steps, examples, tmp_path):
+    """Several steps in a call gave other last bits in one run of five, before."""
+    recipe = dataclasses.replace(CASES[f"{network}-minimax"], steps=2, checkpoint_every=2)
+    assert train(recipe, tmp_path / "run", examples, tmp_path).gan.steps_per_execution == steps

@@ -75,6 +75,7 @@ setup(
             "keras-gan-figures = keras_gan.figures:run",
             "keras-gan-infer = keras_gan.infer:run",
             "keras-gan-inpaint = keras_gan.inpaint:run",
+            "keras-gan-loader = keras_gan.loader:run",
             "keras-gan-reconstruct = keras_gan.reconstruct:run",
             "keras-gan-report = keras_gan.report:run",
             "keras-gan-runs = keras_gan.runs:run",

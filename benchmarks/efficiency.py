@@ -34,6 +34,7 @@ VARIANTS = (
     "d_steps=2 max_lead=0.4",
     "top_share=0.75",
     "g_optimizer.learning_rate=2e-4",
+    "update=simultaneous",
 )
 
 FLAGS = flags.FlagValues()

@@ -1,6 +1,6 @@
 """Train and push a generator, from the images to the server's folder, each step recorded.
 
-    python -m pipelines.run --dataset=mnist --root=pipeline/mnist --push=saved_models/mnist
+    python -m pipelines.run --dataset=mnist --root=pipeline/mnist --push=saved_models/mnist_best
     python -m pipelines.run --images=FOLDER --root=DIR --push=saved_models/NAME
     python -m pipelines.run --examples=data/NAME --root=DIR --push=saved_models/NAME
 

@@ -6,8 +6,9 @@ Expected: a Parzen log-likelihood of 248 to 251 nats from the moving average and
 live weights, three seeds, after 8,000 steps; four to five minutes on two cores.
 
 The paper's networks and dropout, trained by Algorithm 1 with Adam and a decay of the generator's
-weights, as in `mnist_paper_tuned`, but at constant rates to the end: what an export holds is the
-moving average, and it is at its best over a generator that keeps moving.
+weights, as in `mnist_paper_tuned`; but at constant rates to the end, without R1, with half of the
+decay and half of the epochs. What an export holds is the moving average, and that is at its best
+over a generator that keeps moving.
 
 Pages that speak of "the earlier mnist" mean what it was until November 2026: 212 to 215 nats after
 

@@ -30,6 +30,9 @@ def build(
         pixel_mean: the training images' mean, [H, W, C] in [0, 1]; the generator starts from it.
         classes: of the data's labels, which a conditional recipe needs.
 
+    Returns:
+        The GAN, with the recipe's networks, optimizers, loss and moving average, at step 0.
+
     Raises:
         UserError: if the recipe is conditional and there are no classes.
     """

@@ -408,7 +408,14 @@ class Recipe:
         return reports | {"epochs", "steps"}
 
     def with_overrides(self, assignments: Iterable[str]) -> "Recipe":
-        """Return a copy with each `key=value` (`d_optimizer.learning_rate=1e-4`) applied."""
+        """Return a copy with other settings.
+
+        Args:
+            assignments: `key=value` each, as `d_optimizer.learning_rate=1e-4`.
+
+        Raises:
+            UserError: if a key is unknown, or a value of another type or out of its range.
+        """
         assignments = list(assignments)
         for assignment in assignments:
             if assignment.partition("=")[0].strip() in ("name", "dataset"):

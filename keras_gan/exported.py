@@ -169,6 +169,12 @@ class ExportedSampler:
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:
     """Load an export: one version's folder, or a folder of versions, of which the newest is taken.
 
+    Args:
+        path: the folder.
+
+    Returns:
+        What draws from it, as `GAN.sample` does.
+
     Raises:
         UserError: if there is no export at `path`, or one of an earlier format.
     """

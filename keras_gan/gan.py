@@ -185,8 +185,9 @@ class GAN(Pair):
                 and goes on with their labels, which a conditional GAN needs.
 
         Returns:
-            The means, since they were last reset, of d_loss = -V(D, G), g_loss, D(x), D(G(z)); with
-            `max_lead` also of D's steps in a round, with an encoder of z_error.
+            The means, since they were last reset, of d_loss = -V(D, G), g_loss, d_real = D(x) and
+            d_fake = D(G(z)); with `max_lead` also of d_steps, D's steps in a round, with an encoder
+            of z_error.
         """
         images = data[0] if isinstance(data, tuple) else data
         if images.shape[0] is not None and images.shape[0] % self.d_steps:
@@ -251,7 +252,14 @@ class GAN(Pair):
         self._log(loss, real_logits, fake_logits)
 
     def generator_step(self, n: Any, index: int = 0, c: Any = None, real: Any = None) -> None:
-        """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is."""
+        """Descend G's gradient of its loss on `n` fresh noise vectors; D stays as it is.
+
+        Args:
+            n: how many of them: m of Algorithm 1.
+            index: which of the `g_steps` of this round it is.
+            c: what a conditional pair is told of each image, float32 [m, conditions].
+            real: the images of D's last step, which G may be asked to complete.
+        """
         z = self._draw_noise(n, priors.GENERATOR_NOISE, index)
         with tf.GradientTape() as tape:
             fake = self._generate(z, priors.OWN_GENERATOR_STEP_MASKS, index, c)
@@ -265,7 +273,10 @@ class GAN(Pair):
         self.encoder_step(z, fake, priors.ENCODER_GENERATOR_STEP_MASKS, index, c)
 
     def simultaneous_step(self, real: tf.Tensor, index: int = 0, c: Any = None) -> None:
-        """Move both networks from the same point, on the same noise and the same masks."""
+        """Move both networks from the same point, on the same noise and the same masks.
+
+        Arguments are those of `discriminator_step`.
+        """
         z = self._draw_noise(replicas.rows(real), priors.DISCRIMINATOR_NOISE, index)
         with tf.GradientTape(persistent=True) as tape:
             fake = self._generate(z, priors.OWN_MASKS, index, c)

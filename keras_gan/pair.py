@@ -70,9 +70,12 @@ class Pair(keras.Model):
         return self.scale.restore(self.scale(tf.constant(images))).numpy()
 
     def discriminate(self, images: Any, labels: Any = None) -> np.ndarray:
-        """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1].
+        """Return D's logits, float32 [n], on images.
 
-        A conditional D says whether they are real images of these labels, which it needs.
+        Args:
+            images: float32 [n, H, W, C] in [0, 1].
+            labels: class numbers [n] or vectors [n, c]: a conditional D says whether they are real
+                images of these labels, which it needs.
         """
         if labels is not None:
             labels = self.condition.labels(len(images), labels)

@@ -124,7 +124,11 @@ def _wide(number: int) -> tf.Tensor:
 
 
 class Prior:
-    """A distribution on R^d from which z is drawn."""
+    """A distribution on R^d from which z is drawn.
+
+    Args:
+        dimension: d, at least 1.
+    """
 
     has_centre = True  # to which truncation brings draws nearer
 
@@ -176,7 +180,11 @@ class Prior:
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Uniform(Prior):
-    """U(-sqrt(3), sqrt(3)) in each of `dimension` dimensions; the paper's for MNIST."""
+    """U(-sqrt(3), sqrt(3)) in each of `dimension` dimensions; the paper's for MNIST.
+
+    Args:
+        dimension: d, at least 1.
+    """
 
     def sample(self, n: Any, draw: tf.Tensor) -> tf.Tensor:
         """Draw `n` vectors as a function of `draw`: float32 [n, dimension]."""
@@ -198,7 +206,11 @@ class Uniform(Prior):
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Normal(Prior):
-    """N(0, 1) in each of `dimension` dimensions; the paper's for TFD and CIFAR-10."""
+    """N(0, 1) in each of `dimension` dimensions; the paper's for TFD and CIFAR-10.
+
+    Args:
+        dimension: d, at least 1.
+    """
 
     def sample(self, n: Any, draw: tf.Tensor) -> tf.Tensor:
         """Draw `n` vectors as a function of `draw`: float32 [n, dimension]."""
@@ -214,6 +226,9 @@ class Spherical(Prior):
     """Uniform on the sphere of radius sqrt(dimension): a normal prior of one length.
 
     Every point of it is as typical as any other, so that truncation must be 1.
+
+    Args:
+        dimension: d, at least 1.
     """
 
     has_centre = False

@@ -56,7 +56,8 @@ _integer("seed", "Of weights, noise, masks and order.", lower_bound=0)
 _string(
     "workdir",
     None,
-    "Checkpoints, logs and samples (default: runs/ and the name of the data or recipe).",
+    "Checkpoints, logs and samples (default: runs/ and the name of the data or recipe, with a seed "
+    "that is not 0).",
 )
 _string(
     "export_dir",
@@ -224,9 +225,14 @@ def main(values: flags.FlagValues) -> None:
         raise
 
 
+def default_workdir(recipe: Recipe) -> str:
+    """Name a run's folder: each seed has one of its own."""
+    return f"runs/{recipe.name}" + (f"_seed_{recipe.seed}" if recipe.seed else "")
+
+
 def _run(values: flags.FlagValues, command: str) -> None:
     recipe = recipe_from(values)
-    workdir = values.workdir or f"runs/{recipe.name}"
+    workdir = values.workdir or default_workdir(recipe)
     # Named after the work directory: an experiment never becomes another run's newest version.
     export_dir = values.export_dir or f"saved_models/{pathlib.Path(workdir).resolve().name}"
     for folder in (workdir, export_dir, values.examples_root):

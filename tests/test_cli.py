@@ -1,5 +1,6 @@
 """What every command does with help and with bad input."""
 
+import copy
 import errno
 import subprocess
 import sys
@@ -268,3 +269,18 @@ def test_an_export_has_no_checkpoints(tmp_path, capsys):
     for command in (sample, evaluate):
         assert cli.run(command.main, command.FLAGS, "", ["command", *arguments]) == 2
         assert "Expected --checkpoint with --workdir; received" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "workdir"),
+    [
+        (["--dataset=mnist"], "runs/mnist"),
+        (["--dataset=mnist", "--seed=0"], "runs/mnist"),
+        (["--dataset=mnist", "--seed=1"], "runs/mnist_seed_1"),
+        (["--recipe=mnist_paper", "--set=seed=12"], "runs/mnist_paper_seed_12"),
+    ],
+)
+def test_each_seed_has_a_folder_of_its_own(arguments, workdir):
+    values = copy.deepcopy(train.FLAGS)
+    values(["train", *arguments])
+    assert train.default_workdir(train.recipe_from(values)) == workdir

@@ -11,6 +11,13 @@ import dataclasses
 from keras_gan.config import MaxoutMLP, Recipe
 from keras_gan.recipes import mnist_paper
 
+NETWORK = MaxoutMLP(
+    generator_units=(8000, 8000),
+    generator_activations=("relu", "sigmoid"),
+    output_range=0.5,
+    discriminator_units=(1600, 1600),
+)
+
 RECIPE = Recipe(
     name="cifar10_fc_paper",
     dataset="cifar10",
@@ -18,12 +25,7 @@ RECIPE = Recipe(
     scale="contrast",
     prior="normal",
     latent=100,
-    network=MaxoutMLP(
-        generator_units=(8000, 8000),
-        generator_activations=("relu", "sigmoid"),
-        output_range=0.5,
-        discriminator_units=(1600, 1600),
-    ),
+    network=NETWORK,
     loss="non_saturating",
     update="simultaneous",
     batch_size=100,

@@ -157,7 +157,7 @@ def make_deterministic() -> None:
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(0)  # what draws without a key would be refused
     logging.info(
-        "Deterministic operations only: a tenth slower on two CPU cores, where runs repeat without "
+        "Deterministic operations only: no slower on two CPU cores, where runs repeat without "
         "it, too; for GPUs, on which it was not measured, see docs/training.md"
     )
 

@@ -117,7 +117,7 @@ def test_evaluate_finds_the_data_that_an_export_was_trained_on(trained):
 
 def test_another_recipe_in_the_work_directory_exits_with_2(trained):
     folder, arguments, _ = trained
-    done = run_module("keras_gan.train", *arguments, "--seed=3", cwd=folder)
+    done = run_module("keras_gan.train", *arguments, "--seed=3", "--workdir=runs/mnist", cwd=folder)
     assert done.returncode == 2
     assert "seed was 0, now 3" in done.stderr
 

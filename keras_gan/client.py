@@ -1,4 +1,4 @@
-"""Draw images from a server: TensorFlow Serving's, or any that speaks its protocols.
+"""Ask a server for images, and about them: TensorFlow Serving's, or any that speaks its protocols.
 
     from keras_gan.client import SamplerClient
     images = SamplerClient("grpc://127.0.0.1:8500", "mnist").sample(64, seed=0)
@@ -11,14 +11,21 @@ import io
 import random
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from keras_gan import images, messages
-from keras_gan.interfaces import MAX_ROWS, UserError, expect_truncation, image_seeds
+from keras_gan.interfaces import (
+    MAX_ROWS,
+    UserError,
+    expect_pictures,
+    expect_puzzles,
+    expect_truncation,
+    image_seeds,
+)
 from keras_gan.transports import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -30,11 +37,13 @@ from keras_gan.transports import (
 )
 
 PORTS = {"grpc": 8500, "grpcs": 8500, "http": 8501, "https": 8501}
+# Dimensions of what a server gives.
+RANKS = {"images": 4, "png_bytes": 1, "latent": 2, "logits": 1, "probabilities": 2}
 RESTARTS = 3  # when the version that gave the first images is gone before the last ones
 
 
 class SamplerClient:
-    """Draws from a generator that a server holds.
+    """Draws from a generator that a server holds, and asks what else its export answers.
 
     A large number of images is asked for in batches, all from one version, whatever is loaded or
     unloaded meanwhile. `UNAVAILABLE`, and nothing else, is tried again, after longer and longer
@@ -45,8 +54,8 @@ class SamplerClient:
         model: the model's name there.
         version: a version's number; the newest one there if not given.
         label: a version's label, as in "stable".
-        timeout: seconds that a call of `sample` may take in all; over gRPC the server is told what
-            is left of them.
+        timeout: seconds that one call, of `sample` say, may take in all; over gRPC the server is
+            told what is left of them.
         tries: how often to ask for the same images at most.
         batch_size: images in one request, at most 1024.
         certificates: a PEM file of who signs the server's certificate; the usual ones if not given.
@@ -110,32 +119,67 @@ class SamplerClient:
         """
         expect_truncation(truncation)
         inputs = {"seed": image_seeds(n, seed)}
-        signature = "sample_png" if self._transport.prefers_png else "sample"
+        png = self._transport.prefers_png and truncation == 1
+        signature = "sample_png" if png else "sample"
         if truncation < 1:
             signature = "sample_truncated"
             inputs["truncation"] = np.full(n, truncation, np.float32)
-        if labels is not None:
-            inputs["label"] = np.asarray(labels, np.int64)
-            if inputs["label"].shape != (n,):
-                raise UserError(
-                    f"Expected {n} labels; received shape {inputs['label'].shape}. Try one label "
-                    "for each image."
-                )
-        deadline = time.monotonic() + self._timeout
-        for restart in range(RESTARTS + 1):
-            pinned = n > self._batch_size  # all batches from the version that gives the first
-            version = self._expect(signature, inputs, deadline) if pinned else self._version
-            try:
-                batches = [
-                    self._ask(signature, _rows(inputs, start, self._batch_size), version, deadline)
-                    for start in range(0, n, self._batch_size)
-                ]
-                return np.concatenate(batches)
-            except ServerError as error:
-                gone = pinned and self._version is None and error.code == "NOT_FOUND"
-                if not gone or restart == RESTARTS:
-                    raise
-        raise AssertionError("unreachable")
+        drawn = self._answer(signature, inputs | _told(labels, n), "png_bytes" if png else "images")
+        return drawn if drawn.dtype == np.uint8 else images.to_uint8(drawn)
+
+    def inpaint(self, pictures: np.ndarray, masks: np.ndarray, *, seed: int = 0) -> np.ndarray:
+        """Paint what is missing of images, as `Conditionals.inpaint` does.
+
+        Args:
+            pictures: float32 [n, H, W, C] in [0, 1]; where the mask is 0 they are not looked at.
+            masks: of 0 and 1, [n, H, W, 1], or one for all, [H, W, 1]: 1 where a pixel is known.
+            seed: of the noise, in [0, 2**32).
+
+        Returns:
+            float32 [n, H, W, C] in [0, 1], whose known pixels are those of `pictures`.
+
+        Raises:
+            UserError: if the arguments are not of this form.
+            ServerError: as `sample`, and if the model completes no images.
+        """
+        expect_pictures(pictures, ("H", "W", "C"))
+        masks = expect_puzzles(pictures, masks, pictures.shape[1:])
+        inputs = {
+            "images": pictures,
+            "masks": masks,
+            "seed": image_seeds(len(pictures), seed),
+        }
+        return self._answer("inpaint", inputs, "images")
+
+    def infer(self, pictures: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Say which latent vectors, float32 [n, d], images may have been made from.
+
+        Args:
+            pictures: float32 [n, H, W, C] in [0, 1].
+            labels: their class numbers [n], for a conditional model.
+
+        Raises:
+            UserError: if the arguments are not of this form.
+            ServerError: as `sample`, and if the model has no inference network.
+        """
+        return self._about("infer", pictures, labels, "latent")
+
+    def reconstruct(self, pictures: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Make images, float32 [n, H, W, C] in [0, 1], of what `infer` says of images."""
+        return self._about("reconstruct", pictures, labels, "images")
+
+    def discriminate(self, pictures: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Return D's logits, float32 [n], on images; arguments are those of `infer`."""
+        return self._about("discriminate", pictures, labels, "logits")
+
+    def classify(self, pictures: np.ndarray) -> np.ndarray:
+        """Say how likely each class is, float32 [n, K], of images, float32 [n, H, W, C] in [0, 1].
+
+        Raises:
+            UserError: if the images are not of this form.
+            ServerError: as `sample`, and if the model has no classifier.
+        """
+        return self._about("classify", pictures, None, "probabilities")
 
     def describe(self) -> Description:
         """Say which version answers, and its signatures' inputs."""
@@ -152,6 +196,30 @@ class SamplerClient:
     def __exit__(self, *error: object) -> None:
         """Let go of connections."""
         self.close()
+
+    def _about(self, signature: str, pictures: np.ndarray, labels: Any, output: str) -> np.ndarray:
+        expect_pictures(pictures, ("H", "W", "C"))
+        inputs = {"images": pictures} | _told(labels, len(pictures))
+        return self._answer(signature, inputs, output)
+
+    def _answer(self, signature: str, inputs: dict[str, np.ndarray], output: str) -> np.ndarray:
+        """Ask in batches, all of one version."""
+        n = len(next(iter(inputs.values())))
+        deadline = time.monotonic() + self._timeout
+        for restart in range(RESTARTS + 1):
+            pinned = n > self._batch_size  # all batches from the version that gives the first
+            version = self._expect(signature, inputs, deadline) if pinned else self._version
+            try:
+                batches = [
+                    self._ask(signature, part, output, version, deadline)
+                    for part in _parts(inputs, n, self._batch_size)
+                ]
+                return np.concatenate(batches)
+            except ServerError as error:
+                gone = pinned and self._version is None and error.code == "NOT_FOUND"
+                if not gone or restart == RESTARTS:
+                    raise
+        raise AssertionError("unreachable")
 
     def _expect(self, signature: str, inputs: dict[str, Any], deadline: float) -> int:
         """Return the version that answers, if it can be asked this."""
@@ -173,29 +241,35 @@ class SamplerClient:
         return self._tried(lambda left: self._transport.describe(spec, left), deadline)
 
     def _ask(
-        self, signature: str, inputs: dict[str, np.ndarray], version: int | None, deadline: float
+        self,
+        signature: str,
+        inputs: dict[str, np.ndarray],
+        output: str,
+        version: int | None,
+        deadline: float,
     ) -> np.ndarray:
         label = "" if version is not None else self._label
         spec = messages.model_spec(self.model, version, label, signature)
-        outputs = self._tried(lambda left: self._transport.predict(spec, inputs, left), deadline)
-        rows = len(inputs["seed"])
+        made = self._tried(
+            lambda left: self._transport.predict(spec, inputs, output, left), deadline
+        )
+        rows = len(next(iter(inputs.values())))
+        wrong = made.shape[:1] != (rows,) or made.ndim != RANKS[output]
         try:
-            if "png_bytes" in outputs:
-                made = np.stack([_pixels(text) for text in outputs["png_bytes"]])
-            else:
-                made = outputs["images"]
-            wrong = made.shape[0] != rows or made.ndim != 4 or not np.isfinite(made).all()
-        except (KeyError, ValueError, TypeError, OSError) as error:
+            if not wrong and output == "png_bytes":
+                made = np.stack([_pixels(text) for text in made])
+            wrong = wrong or not np.isfinite(made).all()
+        except (ValueError, TypeError, OSError) as error:
             raise ServerError(
                 "UNKNOWN", f"Expected images of {self.url}; received {error!r}."
             ) from error
         if wrong:
             raise ServerError(
                 "UNKNOWN",
-                f"Expected {rows} images of {self.url}; received an array of {made.shape}, or "
-                "numbers that are not finite.",
+                f"Expected {output} for {rows} images of {self.url}; received an array of "
+                f"{made.shape}, or numbers that are not finite.",
             )
-        return made if made.dtype == np.uint8 else images.to_uint8(made)
+        return made
 
     def _tried(self, ask: Callable[[float], Any], deadline: float) -> Any:
         """Ask until there is an answer, but again only when the server was not available."""
@@ -240,8 +314,21 @@ class SamplerClient:
         return ServerError(error.code, " ".join(sentence.split()))
 
 
-def _rows(inputs: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
-    return {name: array[start : start + count] for name, array in inputs.items()}
+def _told(labels: Any, n: int) -> dict[str, np.ndarray]:
+    """Name labels as the signatures do."""
+    if labels is None:
+        return {}
+    labels = np.asarray(labels, np.int64)
+    if labels.shape != (n,):
+        raise UserError(
+            f"Expected {n} labels; received shape {labels.shape}. Try one label for each image."
+        )
+    return {"label": labels}
+
+
+def _parts(inputs: dict[str, np.ndarray], n: int, count: int) -> Iterator[dict[str, np.ndarray]]:
+    for start in range(0, n, count):
+        yield {name: array[start : start + count] for name, array in inputs.items()}
 
 
 def _pixels(png: bytes) -> np.ndarray:

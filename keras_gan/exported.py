@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,18 +64,13 @@ class ExportedSampler:
         """Draw the latent vectors, float32 [n, d], of the images that `sample` gives."""
         expect_truncation(truncation)
         seeds = image_seeds(n, seed)
-        parts = [seeds[i : i + MAX_ROWS] for i in range(0, n, MAX_ROWS)]
-        shares = [np.full(len(part), truncation, np.float32) for part in parts]
-        drawn = [
-            self._noise(seed=tf.constant(part), truncation=tf.constant(share))["latent"].numpy()
-            for part, share in zip(parts, shares, strict=True)
-        ]
-        return np.concatenate(drawn)
+        shares = np.full(n, truncation, np.float32)
+        return _in_parts(self._noise, "latent", seed=seeds, truncation=shares)
 
     def generate(self, z: np.ndarray, labels: Any = None) -> np.ndarray:
         """Make images, float32 [n, H, W, C] in [0, 1], from latent vectors, float32 [n, d]."""
         told = self._told(self._condition.labels(len(z), labels))
-        return self._generate(latent=tf.constant(z), **told)["images"].numpy()
+        return _in_parts(self._generate, "images", latent=z, **told)
 
     def discriminate(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Return D's logits, float32 [n], on images, float32 [n, H, W, C] in [0, 1].
@@ -84,7 +80,7 @@ class ExportedSampler:
         if self._condition and labels is None:
             raise UserError("Expected labels: this model is conditional; received none.")
         told = self._told(self._condition.labels(len(images), labels))
-        return self._discriminate(images=tf.constant(images), **told)["logits"].numpy()
+        return _in_parts(self._discriminate, "logits", images=images, **told)
 
     def classify(self, images: np.ndarray) -> np.ndarray:
         """Say how likely each class is, float32 [n, K], of images, float32 [n, H, W, C] in [0, 1].
@@ -97,11 +93,7 @@ class ExportedSampler:
                 f"Expected an export with a classifier; received {self.folder} without. Try "
                 "python -m keras_gan.classify with --export_dir."
             )
-        answer = self._model.signatures["classify"]
-        parts = [images[i : i + MAX_ROWS] for i in range(0, len(images), MAX_ROWS)]
-        return np.concatenate(
-            [answer(images=tf.constant(part))["probabilities"].numpy() for part in parts]
-        )
+        return _in_parts(self._model.signatures["classify"], "probabilities", images=images)
 
     def infer(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Say which latent vectors, float32 [n, d], images [n, H, W, C] may have been made from.
@@ -136,16 +128,7 @@ class ExportedSampler:
         masks = expect_puzzles(images, masks, self.image_shape)
         seeds = image_seeds(len(images), seed)
         answer = self._model.signatures["inpaint"]
-        parts = [slice(i, i + MAX_ROWS) for i in range(0, len(images), MAX_ROWS)]
-        painted = [
-            answer(
-                images=tf.constant(images[part]),
-                masks=tf.constant(masks[part]),
-                seed=tf.constant(seeds[part]),
-            )["images"].numpy()
-            for part in parts
-        ]
-        return np.concatenate(painted)
+        return _in_parts(answer, "images", images=images, masks=masks, seed=seeds)
 
     def _answer_images(
         self, signature: str, name: str, images: np.ndarray, labels: Any
@@ -158,12 +141,19 @@ class ExportedSampler:
         if self._condition and labels is None:
             raise UserError("Expected labels: this model is conditional; received none.")
         told = self._told(self._condition.labels(len(images), labels))
-        answer = self._model.signatures[signature]
-        return answer(images=tf.constant(images), **told)[name].numpy()
+        return _in_parts(self._model.signatures[signature], name, images=images, **told)
 
-    def _told(self, labels: np.ndarray | None) -> dict[str, tf.Tensor]:
+    def _told(self, labels: np.ndarray | None) -> dict[str, np.ndarray]:
         """Name labels as the signatures do."""
-        return {} if labels is None else {self._condition.spec.name: tf.constant(labels)}
+        return {} if labels is None else {self._condition.spec.name: labels}
+
+
+def _in_parts(answer: Callable[..., Any], output: str, **inputs: np.ndarray) -> np.ndarray:
+    """Ask a signature about as many rows at once as an export answers."""
+    n = len(next(iter(inputs.values())))
+    parts = [slice(start, start + MAX_ROWS) for start in range(0, max(n, 1), MAX_ROWS)]
+    given = ({name: tf.constant(array[part]) for name, array in inputs.items()} for part in parts)
+    return np.concatenate([answer(**each)[output].numpy() for each in given])
 
 
 def load_sampler(path: str | os.PathLike[str]) -> ExportedSampler:

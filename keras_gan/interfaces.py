@@ -62,6 +62,25 @@ def expect_truncation(truncation: float, has_centre: bool = True) -> None:
         )
 
 
+def expect_pictures(images: np.ndarray, image_shape: tuple[int | str, ...]) -> None:
+    """Fail if images are not float32 [n, H, W, C] in [0, 1], n > 0; a size may be a name, for any.
+
+    Raises:
+        UserError: if so.
+    """
+    named = zip(images.shape[1:], image_shape, strict=False)
+    fit = all(size == wanted or isinstance(wanted, str) for size, wanted in named)
+    if images.ndim != 1 + len(image_shape) or not fit or images.dtype != np.float32:
+        raise UserError(
+            f"Expected float32 images of shape [n, {', '.join(map(str, image_shape))}]; received "
+            f"{images.dtype} of shape {images.shape}."
+        )
+    if not len(images):
+        raise UserError("Expected at least one image; received none.")
+    if not ((images >= 0) & (images <= 1)).all():  # nan is not
+        raise UserError(f"Expected images in [0, 1]; received {images.min()} to {images.max()}.")
+
+
 def expect_puzzles(
     images: np.ndarray, masks: np.ndarray, image_shape: tuple[int, int, int]
 ) -> np.ndarray:
@@ -70,14 +89,8 @@ def expect_puzzles(
     Raises:
         UserError: if so.
     """
+    expect_pictures(images, image_shape)
     n, shape = len(images), tuple(image_shape)
-    if images.shape != (n, *shape) or images.dtype != np.float32:
-        raise UserError(
-            f"Expected float32 images of shape [n, {', '.join(map(str, shape))}]; received "
-            f"{images.dtype} of shape {images.shape}."
-        )
-    if not ((images >= 0) & (images <= 1)).all():  # nan is not
-        raise UserError(f"Expected images in [0, 1]; received {images.min()} to {images.max()}.")
     holes = (*shape[:2], 1)
     if masks.shape not in (holes, (n, *holes)) or not np.isin(masks, (0, 1)).all():
         raise UserError(

@@ -25,7 +25,7 @@ _CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "D
 
 
 class ServerError(UserError):
-    """A request that a server did not answer with images; `code` is gRPC's name of the reason."""
+    """A request that a server did not answer; `code` is gRPC's name of the reason."""
 
     def __init__(self, code: str, sentence: str):
         super().__init__(sentence)
@@ -45,9 +45,9 @@ class Transport(Protocol):
     prefers_png: bool
 
     def predict(
-        self, spec: Any, inputs: dict[str, np.ndarray], seconds: float
-    ) -> dict[str, np.ndarray]:
-        """Answer a request to what `messages.model_spec` named, within so many seconds."""
+        self, spec: Any, inputs: dict[str, np.ndarray], output: str, seconds: float
+    ) -> np.ndarray:
+        """Return one output of what `messages.model_spec` named, within so many seconds."""
         ...
 
     def describe(self, spec: Any, seconds: float) -> Description:
@@ -99,13 +99,13 @@ class Grpc:
         )
 
     def predict(
-        self, spec: Any, inputs: dict[str, np.ndarray], seconds: float
-    ) -> dict[str, np.ndarray]:
+        self, spec: Any, inputs: dict[str, np.ndarray], output: str, seconds: float
+    ) -> np.ndarray:
         """Send a PredictRequest."""
         request = messages.predict_request(inputs, spec)
         answer = self._called(self._predict, request, seconds)
         with _understanding():
-            return {name: messages.read_tensor(tensor) for name, tensor in answer.outputs.items()}
+            return messages.read_tensor(answer.outputs[output])  # one not there has no type
 
     def describe(self, spec: Any, seconds: float) -> Description:
         """Send a GetModelMetadataRequest."""
@@ -144,8 +144,8 @@ class Rest:
             self._session.verify = certificates
 
     def predict(
-        self, spec: Any, inputs: dict[str, np.ndarray], seconds: float
-    ) -> dict[str, np.ndarray]:
+        self, spec: Any, inputs: dict[str, np.ndarray], output: str, seconds: float
+    ) -> np.ndarray:
         """Post to :predict, in columns."""
         body = {
             "signature_name": spec.signature_name,
@@ -153,10 +153,13 @@ class Rest:
         }
         found = self._called("POST", f"{_path(spec)}:predict", seconds, json=body)
         with _understanding():
-            if spec.signature_name == "sample_png":
-                texts = [base64.b64decode(each["b64"]) for each in found["outputs"]]
-                return {"png_bytes": np.array([*texts, None], object)[:-1]}
-            return {"images": np.array(found["outputs"], np.float32)}
+            column = found["outputs"]
+            if isinstance(column, dict):  # several of them; one alone comes without its name
+                column = column[output]
+            if output.endswith("_bytes"):
+                texts = [base64.b64decode(each["b64"]) for each in column]
+                return np.array([*texts, None], object)[:-1]
+            return np.array(column, np.float32)
 
     def describe(self, spec: Any, seconds: float) -> Description:
         """Get the metadata page."""

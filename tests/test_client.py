@@ -22,14 +22,29 @@ import threading
 import time
 
 import certifi
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gan import cli, client, export, exported, images, messages, sample, transports
+from keras_gan import (
+    building,
+    cli,
+    client,
+    encoders,
+    export,
+    exported,
+    images,
+    messages,
+    sample,
+    transports,
+)
 from keras_gan.client import SamplerClient
+from keras_gan.config import Encoder
 from keras_gan.interfaces import UserError
 from keras_gan.transports import ServerError
+from tests import test_conditional
+from tests.conformance.cases import CASES
 from tests.conftest import ROOT
 from tests.test_gan import toy_gan
 
@@ -170,6 +185,27 @@ def served(request, local, generators, exports, tmp_path_factory):
         yield Served(urls, os.environ["TF_SERVING_MODEL"], draw)
 
 
+def holes(n):
+    """Make masks that all differ, [n, 8, 8, 1]."""
+    return np.random.default_rng(1).integers(0, 2, (n, 8, 8, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def answering_exports(tmp_path_factory):
+    """An export that completes images, and one that says z and classes of them; served."""
+    folder = tmp_path_factory.mktemp("answering")
+    export.export(
+        building.build(CASES["inpainting"], (8, 8, 1), train_images=240), folder / "inpainting"
+    )
+    gan = toy_gan()
+    classifier = keras.Sequential([keras.Input(gan.image_shape), keras.layers.Flatten()])
+    inference = encoders.build(gan, Encoder(units=(6,), batch_size=8, steps=8))
+    export.export(gan, folder / "inference", inference=inference, classifier=classifier)
+    with contextlib.ExitStack() as leaving:
+        names = ("inpainting", "inference")
+        yield folder, {name: leaving.enter_context(stand_in(folder, name))[0] for name in names}
+
+
 @pytest.fixture(autouse=True)
 def healthy(local):
     local.go_wrong()
@@ -198,11 +234,10 @@ def test_samples_are_those_of_the_live_model_whatever_the_batch(served, kind, ba
 
 
 def test_a_conditional_model_draws_the_classes_asked_for(tmp_path):
-    from tests.test_conditional import toy
-
-    gan = toy()
+    gan = test_conditional.toy()
     export.export(gan, tmp_path / "classes")
     asked = [3, 0, 0, 2, 1, 3, 3]
+    pictures = gan.sample(7, seed=1, labels=asked)
     with stand_in(tmp_path, "classes") as (urls, _):
         for kind, batch_size in (("grpc", 3), ("rest", 256)):
             with SamplerClient(urls[kind], "classes", batch_size=batch_size) as remote:
@@ -211,8 +246,38 @@ def test_a_conditional_model_draws_the_classes_asked_for(tmp_path):
                 live = gan.sample(7, seed=5, labels=asked, truncation=0.3)
                 found = remote.sample(7, seed=5, labels=asked, truncation=0.3)
                 assert_equal_images(found, live)
+                logits = remote.discriminate(pictures, asked)
+                np.testing.assert_allclose(logits, gan.discriminate(pictures, asked), atol=1e-5)
                 with pytest.raises(ServerError, match=r"label in \[0, 4\)"):
                     remote.sample(2, labels=[0, 4])
+
+
+@pytest.mark.parametrize(("kind", "batch_size"), [("grpc", 3), ("grpc", 256), ("rest", 3)])
+def test_what_an_export_says_of_images_it_says_over_the_network(
+    answering_exports, kind, batch_size
+):
+    folder, urls = answering_exports
+    for name, methods in (
+        ("inpainting", {"inpaint": (holes(7),), "discriminate": ()}),
+        ("inference", {"infer": (), "reconstruct": (), "classify": (), "discriminate": ()}),
+    ):
+        local = exported.load_sampler(folder / name)
+        pictures = np.random.default_rng(0).random((7, *local.image_shape), np.float32)
+        with SamplerClient(urls[name][kind], name, batch_size=batch_size) as remote:
+            for method, more in methods.items():
+                seed = {"seed": 2**31} if method == "inpaint" else {}
+                found = getattr(remote, method)(pictures, *more, **seed)
+                expected = getattr(local, method)(pictures, *more, **seed)
+                assert found.dtype == np.float32
+                np.testing.assert_allclose(found, expected, atol=1e-6)
+            if name == "inpainting":
+                kept = np.broadcast_to(holes(7), pictures.shape) == 1
+                painted = remote.inpaint(pictures, holes(7))
+                np.testing.assert_array_equal(painted[kept], pictures[kept])
+                assert not np.array_equal(painted, remote.inpaint(pictures, holes(7), seed=1))
+            else:
+                with pytest.raises(ServerError, match="inpaint"):
+                    remote.inpaint(pictures, np.ones((*local.image_shape[:2], 1)))
 
 
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
@@ -239,7 +304,7 @@ def test_bad_requests_are_refused_in_words_and_the_server_lives_on(served, kind)
     seeds = np.zeros(2000, np.int64)
     spec = messages.model_spec(served.name, signature="sample_png")
     with pytest.raises(ServerError, match="at most 1024 rows") as error:
-        remote._transport.predict(spec, {"seed": seeds}, 60.0)
+        remote._transport.predict(spec, {"seed": seeds}, "png_bytes", 60.0)
     assert error.value.code == "INVALID_ARGUMENT"
     with pytest.raises(ServerError, match="Expected a request that") as error:
         remote.sample(3, labels=[1, 2, 3])
@@ -259,7 +324,7 @@ def test_nan_is_refused_over_grpc(served):
         (np.zeros(3, np.float32), "expected shape"),
     ):
         with pytest.raises(ServerError, match=sentence) as error:
-            remote._transport.predict(spec, {"latent": latent}, 60.0)
+            remote._transport.predict(spec, {"latent": latent}, "images", 60.0)
         assert error.value.code == "INVALID_ARGUMENT"
     assert len(remote.sample(1)) == 1
 
@@ -593,6 +658,24 @@ def test_flags_that_do_not_go_together(arguments, sentence, capsys):
 def test_mistakes_are_found_before_anything_is_sent(arguments, asked):
     with pytest.raises(UserError, match="Expected"):
         SamplerClient("http://127.0.0.1:1", "m", **arguments).sample(**asked)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, m: (x[0], m), r"images of shape \[n, H, W, C\]; received float32 of shape \(8,"),
+        (lambda x, m: (x.astype(np.uint8), m), "float32 images.*received uint8"),
+        (lambda x, m: (x * np.nan, m), r"images in \[0, 1\]"),
+        (lambda x, m: (x[:0], m), "at least one image"),
+        (lambda x, m: (x, m / 2), "masks of 0 and 1"),
+        (lambda x, m: (x, m[:, :4]), "masks of 0 and 1 of shape"),
+    ],
+)
+def test_images_and_masks_are_looked_at_before_anything_is_sent(change, message):
+    pictures, masks = change(np.ones((2, 8, 8, 1), np.float32), holes(2))
+    with pytest.raises(UserError, match=message) as error:
+        SamplerClient("http://127.0.0.1:1", "m").inpaint(pictures, masks)
+    assert not isinstance(error.value, ServerError)
 
 
 def test_grpc_without_grpcio_is_a_sentence(monkeypatch):

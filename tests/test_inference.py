@@ -425,6 +425,11 @@ def test_an_export_infers_and_reconstructs_as_the_live_model(tmp_path):
     loaded = exported.load_sampler(folder)
     np.testing.assert_allclose(loaded.infer(x), latent, atol=1e-6)
     np.testing.assert_allclose(loaded.reconstruct(x), again, atol=1e-6)
+    many = np.repeat(x, 210, axis=0)  # more than an export answers at once
+    np.testing.assert_allclose(loaded.infer(many), np.repeat(latent, 210, axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.discriminate(many), np.repeat(loaded.discriminate(x), 210), atol=1e-5
+    )
     assert card.verify(folder)["weights_sha256"] != export.weights_sha256(gan)
 
 

@@ -5,10 +5,12 @@
 keras_gan trains a recipe as its users do, with checkpoints, curves, grids and alarms, from the
 preprocessed data set. The peers (benchmarks/peers) train the same networks on the same images, as a
 careful user of their library would write it: D's step, then G's on fresh noise. `mlp` is the
-paper's pair for MNIST, batch 100; `conv` a DCGAN for CIFAR-10, 32x32, batch 64.
+paper's pair for MNIST, batch 100; `conv` a DCGAN for CIFAR-10, 32x32, batch 64. oneDNN is on for
+all, as our commands have it; "oneDNN off" is what TensorFlow does where there is no AVX-512.
 """
 
 import pathlib
+import re
 import statistics
 import sys
 import tempfile
@@ -38,12 +40,14 @@ OURS: dict[str, dict[str, list[str]]] = {
         "keras_gan, bfloat16": ["update=alternating", "compute_dtype=bfloat16"],
     },
 }
+OFF = "oneDNN off"
 THEIRS: dict[
     str, dict[str, tuple[str, ...]]
 ] = {  # in this environment: plain Keras; in that of --peers: the others
     "mlp": {
         "plain Keras": ("plain_keras.py", "float32"),
         "plain Keras, bfloat16": ("plain_keras.py", "bfloat16"),
+        f"plain Keras, {OFF}": ("plain_keras.py", "float32"),
         "PyTorch": ("pytorch.py", "float32"),
         "PyTorch, compiled": ("pytorch.py", "float32", "compile"),
         "PyTorch, bfloat16": ("pytorch.py", "bfloat16"),
@@ -52,6 +56,7 @@ THEIRS: dict[
     "conv": {
         "plain Keras": ("plain_keras.py", "float32"),
         "plain Keras, bfloat16": ("plain_keras.py", "bfloat16"),
+        f"plain Keras, {OFF}": ("plain_keras.py", "float32"),
         "PyTorch": ("pytorch.py", "float32"),
         "PyTorch, bfloat16": ("pytorch.py", "bfloat16"),
     },
@@ -72,7 +77,7 @@ flags.DEFINE_integer("turn", 100, "Steps of a turn.", lower_bound=1, flag_values
 flags.DEFINE_float(
     "at_least", 0.0, "Times plain Keras; below it, the exit code is 1.", flag_values=FLAGS
 )
-flags.DEFINE_string("only", "", "Rows that have this in their name.", flag_values=FLAGS)
+flags.DEFINE_string("only", "", "Rows whose name this expression matches.", flag_values=FLAGS)
 
 
 def main(values: flags.FlagValues) -> None:
@@ -129,10 +134,13 @@ def main(values: flags.FlagValues) -> None:
         for row, (script, *arguments) in THEIRS[values.pair].items():
             python = sys.executable if script == "plain_keras.py" else values.peers
             if python:
-                command = [python, str(PEERS / script), values.pair, arguments[0], str(images)]
+                command = ["env", "TF_ENABLE_ONEDNN_OPTS=0"] if row.endswith(OFF) else []
+                command += [python, str(PEERS / script), values.pair, arguments[0], str(images)]
                 racers.append(racing.Racer(row, [*command, *arguments[1:]], turn, gflop[True]))
         always = (racers[0].name, "plain Keras")
-        racers = [racer for racer in racers if values.only in racer.name or racer.name in always]
+        racers = [
+            racer for racer in racers if re.search(values.only, racer.name) or racer.name in always
+        ]
         rates = racing.race(racers, values.rounds)
     reference = next((r.name for r in racers if r.name == "plain Keras"), racers[1].name)
     products = sorted(rate * product for rate in rates[racers[0].name])

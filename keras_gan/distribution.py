@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 from collections.abc import Iterator
 
@@ -14,6 +15,12 @@ from keras_gan.interfaces import Preempted, UserError
 NAMES = ("auto", "one", "mirrored", "multi_worker", "tpu", "parameter_server")
 
 MAX_STEPS_PER_CALL = 20  # of the compiled function, that come back with one value of each log
+
+# What /proc/cpuinfo calls products in these precisions.
+HALF = {
+    "bfloat16": {"avx512_bf16", "amx_bf16"},
+    "float16": {"avx512_fp16", "amx_fp16"},
+}
 
 # How a lost worker looks to those that wait for it.
 LOST_WORKER = (
@@ -174,6 +181,30 @@ def describe(strategy: tf.distribute.Strategy) -> str:
         text += f", as {resolver.task_type} {resolver.task_id}"
         text += " (the chief)" if is_chief(strategy) else ""
     return text
+
+
+def emulated(compute_dtype: str) -> str:
+    """Say in one line that this machine only emulates a precision; nothing if it does not.
+
+    Of processors without Linux, and of other kinds than x86, that is not known.
+    """
+    elsewhere = any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU"))
+    features = set() if elsewhere else _processor_features()
+    if not features or compute_dtype not in HALF or features & HALF[compute_dtype]:
+        return ""
+    return (
+        f"This processor only emulates {compute_dtype}, which can be many times slower than "
+        "float32, above all with convolutions. Try --precision=float32"
+    )
+
+
+def _processor_features() -> set[str]:
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    return set(found[1].split()) if found else set()
 
 
 def max_steps_per_call(strategy: tf.distribute.Strategy) -> int:

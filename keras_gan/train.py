@@ -248,6 +248,8 @@ def _run(values: flags.FlagValues, command: str) -> None:
     if values.deterministic:
         distribution.make_deterministic()
     logging.info(distribution.describe(strategy))
+    if emulated := distribution.emulated(recipe.compute_dtype):
+        logging.warning(emulated)
     with distribution.others_may_be_lost(strategy):
         with distribution.chief_first(strategy):
             examples = values.examples or preprocess.ensure(

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import os
 import subprocess
 import sys
 import typing
@@ -284,3 +285,15 @@ def test_each_seed_has_a_folder_of_its_own(arguments, workdir):
     values = copy.deepcopy(train.FLAGS)
     values(["train", *arguments])
     assert train.default_workdir(train.recipe_from(values)) == workdir
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("0", "0")])
+def test_onednn_is_on_unless_a_user_says_otherwise(given, found, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    seen = []
+    values = flags.FlagValues()
+    command = lambda values: seen.append(os.environ["TF_ENABLE_ONEDNN_OPTS"])  # noqa: E731
+    assert cli.run(command, values, "", ["command"]) == 0
+    assert seen == [found]

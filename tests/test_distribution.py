@@ -248,3 +248,31 @@ def test_one_worker_alone_trains_on_one_device(monkeypatch):
     assert distribution.is_chief(strategy)
     assert distribution.sum_over_workers(strategy, 7) == 7
     assert distribution.describe(strategy) == "Training on one CPU"
+
+
+ZEN_3 = "processor\t: 0\nflags\t\t: fpu sse4_2 avx avx2 fma\nbugs\t\t: none\n"
+ZEN_4 = ZEN_3.replace("avx2", "avx2 avx512f avx512_bf16")
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "compute_dtype", "warns"),
+    [
+        (ZEN_3, "float32", False),
+        (ZEN_3, "bfloat16", True),
+        (ZEN_4, "bfloat16", False),
+        (ZEN_4, "float16", True),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", "bfloat16", False),  # not x86: not known
+        (None, "bfloat16", False),
+    ],
+)
+def test_a_precision_that_is_only_emulated_is_named(cpuinfo, compute_dtype, warns, monkeypatch):
+    def read_text(path):
+        assert str(path) == "/proc/cpuinfo"
+        if cpuinfo is None:
+            raise FileNotFoundError
+        return cpuinfo
+
+    monkeypatch.setattr(distribution.pathlib.Path, "read_text", read_text)
+    found = distribution.emulated(compute_dtype)
+    assert bool(found) is warns
+    assert not warns or f"only emulates {compute_dtype}" in found

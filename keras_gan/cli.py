@@ -101,7 +101,7 @@ def _run(
     pass_on: bool,
 ) -> int:
     # Where there is no AVX-512 TensorFlow leaves oneDNN off, whose kernels for AVX2 are twice as
-    # fast with convolutions and a third faster without (docs/speed.md).
+    # fast with convolutions and a quarter faster without (docs/speed.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     values = copy.deepcopy(values)
     flags.DEFINE_integer(

@@ -6,7 +6,7 @@ keras_gan trains a recipe as its users do, with checkpoints, curves, grids and a
 preprocessed data set. The peers (benchmarks/peers) train the same networks on the same images, as a
 careful user of their library would write it: D's step, then G's on fresh noise. `mlp` is the
 paper's pair for MNIST, batch 100; `conv` a DCGAN for CIFAR-10, 32x32, batch 64. oneDNN is on for
-all, as our commands have it; "oneDNN off" is what TensorFlow does where there is no AVX-512.
+all, as our commands have it; "oneDNN off" is what TensorFlow does by itself on some processors.
 """
 
 import pathlib
@@ -86,6 +86,12 @@ def main(values: flags.FlagValues) -> None:
         raise cli.UserError(
             f"Expected a Python; received --peers={values.peers}. Try make bench-peers."
         )
+    try:
+        wanted = re.compile(values.only)
+    except re.error as error:
+        raise cli.UserError(
+            f"Expected a regular expression; received --only={values.only}: {error}."
+        ) from error
     cli.import_tensorflow()
     import numpy as np
 
@@ -138,9 +144,7 @@ def main(values: flags.FlagValues) -> None:
                 command += [python, str(PEERS / script), values.pair, arguments[0], str(images)]
                 racers.append(racing.Racer(row, [*command, *arguments[1:]], turn, gflop[True]))
         always = (racers[0].name, "plain Keras")
-        racers = [
-            racer for racer in racers if re.search(values.only, racer.name) or racer.name in always
-        ]
+        racers = [racer for racer in racers if wanted.search(racer.name) or racer.name in always]
         rates = racing.race(racers, values.rounds)
     reference = next((r.name for r in racers if r.name == "plain Keras"), racers[1].name)
     products = sorted(rate * product for rate in rates[racers[0].name])

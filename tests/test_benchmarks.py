@@ -127,3 +127,8 @@ def test_a_row_of_ours_that_fell_behind_is_named_by_its_median_ratio():
     assert racing.ratios(rates, "keras_gan, one", "plain Keras") == [0.5, 2.0, 0.9]
     assert step_speed.too_slow(rates, "plain Keras", 0.95) == ["keras_gan, one"]
     assert step_speed.too_slow(rates, "plain Keras", 0.9) == []
+
+
+def test_an_expression_that_is_none_is_a_sentence(capsys):
+    assert cli.run(step_speed.main, step_speed.FLAGS, "", ["step_speed", "--only=("]) == 2
+    assert "Expected a regular expression; received --only=(: " in capsys.readouterr().err

@@ -167,7 +167,9 @@ class Beside:
         self.summaries.settings(self._recipe, name)
         shape = (1, self._gan.prior.dimension)
         labels = np.zeros(1, np.int64) if self._gan.num_classes else None
-        play = tf.function(lambda z: self._gan.logits(self._gan(z, labels), labels))
+        play = tf.function(
+            lambda z: self._gan.logits(self._gan(z, labels), labels), autograph=False
+        )
         self.summaries.graph(play.get_concrete_function(tf.TensorSpec(shape)))
 
     def warn(self, text: str, *, log: bool = True) -> None:

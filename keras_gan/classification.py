@@ -65,6 +65,7 @@ def build(
         unlabelled_weight=options.unlabelled_weight,
         generator_loss=options.generator_loss,
         features=noisy.FEATURES,
+        ema_decay=options.ema_decay,
         seed=options.seed,
     )
 
@@ -91,12 +92,23 @@ class ValidationError(callbacks.Periodic):
 
     def act(self) -> None:
         """Look now."""
-        wrong = judge(
-            agreement.classify(self.model.discriminator, self._held_out[0]), self._held_out
-        )
+        errors = {
+            name: judge(agreement.classify(network, self._held_out[0]), self._held_out)["error"]
+            for name, network in classifiers(self.model).items()
+        }
         step = callbacks.current_step(self.model)
-        self._written.scalars(step, {"validation_error": wrong["error"]})
-        logging.info("Step %s: wrong on %.2f%% of validation", f"{step:,}", 100 * wrong["error"])
+        self._written.scalars(
+            step, {f"validation_error{name.replace(', ', '/')}": e for name, e in errors.items()}
+        )
+        live, *average = (f"{error:.2%}" for error in errors.values())
+        more = f", its average on {average[0]}" if average else ""
+        logging.info("Step %s: wrong on %s of validation%s", f"{step:,}", live, more)
+
+
+def classifiers(gan: SemiSupervisedGAN) -> dict[str, keras.Model]:
+    """Return D, and its moving average where there is one, each by what its row's name ends in."""
+    averaged = gan.average_discriminator
+    return {"": gan.discriminator} | ({} if averaged is None else {", average": averaged})
 
 
 def train(
@@ -290,7 +302,8 @@ def compare(
             for name, (chosen, folder) in runs.items()
         }
     for name, gan in gans.items():
-        add(name, lambda images, gan=gan: agreement.classify(gan.discriminator, images))
+        for which, network in classifiers(gan).items():
+            add(name + which, lambda images, of=network: agreement.classify(of, images))
     features = {
         "linear probe, D's features": _tap(gans["semi-supervised"].discriminator, noisy.FEATURES),
         "linear probe, pixels": lambda images: images.reshape(len(images), -1),
@@ -346,7 +359,7 @@ def export(
         "metrics": errors,
         "label_names": list(info.classes),
     }
-    return trained.export_once(gan.as_gan(), directory, card, classifier=gan.discriminator)
+    return trained.export_once(gan.as_gan(), directory, card, classifier=gan.classifier)
 
 
 def _tap(network: keras.Model, layer: str) -> Features:

@@ -34,6 +34,8 @@ class FewLabels:
         batch_size: labelled, unlabelled and generated images of a step, so many of each.
         d_optimizer: the discriminator's optimizer.
         g_optimizer: the generator's optimizer.
+        ema_decay: decay per step of a moving average of both networks, which then classifies and
+            draws; 0 for none.
         steps: of D and of G.
         seed: of weights, noise, order, and of which images have labels.
         log_every: steps between two points of a curve.
@@ -55,6 +57,7 @@ class FewLabels:
     g_optimizer: Optimizer = dataclasses.field(
         default_factory=lambda: Optimizer("adam", 3e-3, beta_1=0.5, schedule="linear", hold=0.5)
     )
+    ema_decay: float = 0.999
     steps: int = 30_000
     seed: int = 0
     log_every: int = 100
@@ -68,6 +71,7 @@ class FewLabels:
         for name in ("generator_units", "discriminator_units"):
             units = getattr(self, name)
             self._expect(name, bool(units) and min(units) > 0, "at least 1 each")
+        self._expect("ema_decay", 0 <= self.ema_decay < 1, "at least 0, less than 1")
         self._expect("seed", self.seed < 2**32, "less than 2**32")
 
     def _expect(self, name: str, condition: bool, expected: str) -> None:

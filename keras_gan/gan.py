@@ -1,13 +1,12 @@
 """The adversarial game: Algorithm 1 of Goodfellow et al. 2014 as a `keras.Model`."""
 
 import functools
-import math
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
-from keras_gan import conditions, coordination, encoding, losses, priors, replicas
+from keras_gan import averages, conditions, coordination, encoding, losses, priors, replicas
 from keras_gan.conditions import joined
 from keras_gan.each_alone import looks_at_each_alone
 from keras_gan.pair import Pair
@@ -95,7 +94,7 @@ class GAN(Pair):
         if scale is not None and not scale.built:
             scale.build((None, *self.image_shape))
         self.seed = seed
-        self.average = _copy(generator) if ema_decay else None
+        self.average = averages.copy(generator) if ema_decay else None
         self._judges_each_alone = looks_at_each_alone(discriminator)
         self.step = self._counter("step")
         self.retries = self._counter("retries")  # times that a run was rolled back
@@ -210,7 +209,7 @@ class GAN(Pair):
             self.pace.step(both, last, len(earlier), c, otherwise=generator_step)
         for index in range(1, self.g_steps):
             generator_step(index=index)
-        self._follow_generator()
+        averages.follow(self.average, self.generator, self.ema_decay, self.step.value)
         self.step.assign_add(1)
         return {name: replicas.log_value(mean) for name, mean in self.means.items()}
 
@@ -354,15 +353,6 @@ class GAN(Pair):
         replica = tf.cast(0 if of_all else replicas.own(), tf.int64) + retry
         return priors.key(self.seed, stream, self.step.value * steps + index, replica)
 
-    def _follow_generator(self) -> None:
-        """Move the average towards the generator; initial weights are no part of it."""
-        if self.average is None:
-            return
-        # Corrected for its start as Adam's moments are: step t's weights count decay**(now - t).
-        step = tf.cast(self.step.value, tf.float32)
-        rate = (self.ema_decay - 1.0) / tf.math.expm1(math.log(self.ema_decay) * (step + 1.0))
-        replicas.follow(self.average, self.generator, rate)
-
     def _log(self, loss: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
         self.means["d_loss"].update_state(loss)
         self.means["d_real"].update_state(tf.sigmoid(real_logits))
@@ -440,12 +430,3 @@ class GAN(Pair):
         if not isinstance(config["loss"], str):
             config["loss"] = losses.AdversarialLoss(*(deserialize(f) for f in config["loss"]))
         self.compile(**config)
-
-
-def _copy(network: keras.Model) -> keras.Model:
-    copy = network.__class__.from_config(network.get_config())
-    if not copy.built:
-        copy.build(network.input_shape)
-    copy.trainable = False
-    copy.set_weights(network.get_weights())
-    return copy

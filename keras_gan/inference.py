@@ -174,7 +174,7 @@ class Inference(keras.Model):
             return _descend(self.gan, x, z, labels, steps)
 
         return self._in_batches(
-            tf.function(refined, reduce_retracing=True), images, z, labels=labels
+            tf.function(refined, reduce_retracing=True, autograph=False), images, z, labels=labels
         )
 
     def _in_batches(self, function: Any, *arrays: np.ndarray, labels: Any) -> np.ndarray:

@@ -49,7 +49,8 @@ class Probe(Monitor):
     def set_model(self, model: GAN) -> None:
         """Watch this one; a look is compiled once, which makes it three times as fast."""
         if model is not self.model:  # every `fit` says it again
-            self._look = tf.function(functools.partial(look, model, batch_size=self._batch_size))
+            looking = functools.partial(look, model, batch_size=self._batch_size)
+            self._look = tf.function(looking, autograph=False)
         super().set_model(model)
 
     def act(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_gan import losses, priors, replicas
+from keras_gan import averages, losses, priors, replicas
 from keras_gan.gan import GAN
 
 GENERATOR_LOSSES = ("feature_matching", *losses.LOSSES)
@@ -48,10 +48,12 @@ class SemiSupervisedGAN(keras.Model):
             alone, and G not at all.
         generator_loss: one of `GENERATOR_LOSSES`.
         features: name of the layer of D whose mean G matches.
+        ema_decay: decay per step of a moving average of both networks' weights, which then
+            classifies and draws; 0 for none.
         seed: of all noise and masks, in [0, 2**32).
     """
 
-    average = encoder = None  # neither a moving average nor an encoder, which a `GAN` may have
+    encoder = None  # which a `GAN` may have
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class SemiSupervisedGAN(keras.Model):
         unlabelled_weight: float = 0.5,
         generator_loss: str = "feature_matching",
         features: str = "features",
+        ema_decay: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -71,14 +74,16 @@ class SemiSupervisedGAN(keras.Model):
                 f"Expected generator_loss to be one of {', '.join(GENERATOR_LOSSES)}; received "
                 f"{generator_loss=}."
             )
-        if unlabelled_weight < 0 or not 0 <= seed < 2**32:
+        if unlabelled_weight < 0 or not 0 <= ema_decay < 1 or not 0 <= seed < 2**32:
             raise ValueError(
-                "Expected unlabelled_weight of at least 0 and seed in [0, 2**32); received "
-                f"{unlabelled_weight=}, {seed=}."
+                "Expected unlabelled_weight of at least 0, ema_decay in [0, 1) and seed in "
+                f"[0, 2**32); received {unlabelled_weight=}, {ema_decay=}, {seed=}."
             )
         self.generator, self.discriminator, self.prior = generator, discriminator, prior
         self.unlabelled_weight, self.generator_loss = unlabelled_weight, generator_loss
-        self.seed = seed
+        self.ema_decay, self.seed = ema_decay, seed
+        self.average = averages.copy(generator) if ema_decay else None
+        self.average_discriminator = averages.copy(discriminator) if ema_decay else None
         tapped = [discriminator.outputs[0], discriminator.get_layer(features).output]
         self.judge = keras.Model(discriminator.inputs[0], tapped, name="judge")
         self.step = self._counter("step")
@@ -126,6 +131,11 @@ class SemiSupervisedGAN(keras.Model):
             self._play(labelled, labels, *unlabelled)
         else:
             self._learn_labels(labelled, labels)
+        for average, network in (
+            (self.average, self.generator),
+            (self.average_discriminator, self.discriminator),
+        ):
+            averages.follow(average, network, self.ema_decay, self.step.value)
         self.step.assign_add(1)
         return {name: replicas.log_value(mean) for name, mean in self.means.items()}
 
@@ -189,12 +199,28 @@ class SemiSupervisedGAN(keras.Model):
         for name, value in values.items():
             self.means[name].update_state(value)
 
+    @property
+    def classifier(self) -> keras.Model:
+        """Images -> class logits, float32 [B, K]: D's moving average, where there is one."""
+        return self.average_discriminator or self.discriminator
+
     def as_gan(self) -> GAN:
-        """Return a `GAN` of the same weights, whose D says real or generated; not compiled."""
-        logit = keras.ops.logsumexp(self.discriminator.outputs[0], axis=-1, keepdims=True)
-        discriminator = keras.Model(self.discriminator.inputs[0], logit, name="real_or_generated")
-        return GAN(self.generator, discriminator, self.prior, seed=self.seed)
+        """Return a `GAN` of weights as they are now, whose D says real or generated; not compiled.
+
+        It draws and judges by the moving averages, where there are some.
+        """
+        logit = keras.ops.logsumexp(self.classifier.outputs[0], axis=-1, keepdims=True)
+        discriminator = keras.Model(self.classifier.inputs[0], logit, name="real_or_generated")
+        gan = GAN(
+            self.generator, discriminator, self.prior, ema_decay=self.ema_decay, seed=self.seed
+        )
+        if self.average is not None and gan.average is not None:
+            gan.average.set_weights(self.average.get_weights())
+        return gan
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return class logits, float32 [B, K], of images, float32 [B, H, W, C] in [0, 1]."""
-        return self.discriminator(images, training=training)
+        """Return class logits, float32 [B, K], of images, float32 [B, H, W, C] in [0, 1].
+
+        Outside training they come from the moving average, where there is one.
+        """
+        return (self.discriminator if training else self.classifier)(images, training=training)

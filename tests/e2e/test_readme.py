@@ -142,10 +142,10 @@ def test_the_readmes_own_code_runs(tmp_path, mnist_examples, monkeypatch):
     assert (tmp_path / "gan.keras").is_file()
 
 
-def test_cifar10_is_the_same_command(tmp_path, real_data, cifar10_examples):
+def test_cifar10_is_the_same_command(tmp_path, cifar10_prepared, cifar10_examples):
     (tmp_path / "data").symlink_to(cifar10_examples.parent)  # preprocessed once for all tests
     done = run_module(
-        "keras_gan.train", "--dataset=cifar10", f"--data_dir={real_data / 'tfds'}", "--steps=4",
+        "keras_gan.train", "--dataset=cifar10", f"--data_dir={cifar10_prepared}", "--steps=4",
         "--set=network.filters=4", "--set=batch_size=8", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -280,6 +280,7 @@ def test_a_run_that_never_had_variety_is_an_error(examples, tmp_path, looks):
     assert not card.versions(tmp_path / "e")
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_a_stopped_run_is_not_repeated_but_may_go_on(examples, tmp_path, looks):
     recipe = dataclasses.replace(RECIPE, steps=12)
     folders = (tmp_path / "w", examples, tmp_path / "e")
@@ -292,6 +293,7 @@ def test_a_stopped_run_is_not_repeated_but_may_go_on(examples, tmp_path, looks):
     assert experiment.train(recipe, *folders).steps == 12
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_a_resumed_run_keeps_its_good_checkpoint(examples, tmp_path, looks):
     folders = (tmp_path / "w", examples, tmp_path / "e")
     looks(GOOD)
@@ -302,6 +304,7 @@ def test_a_resumed_run_keeps_its_good_checkpoint(examples, tmp_path, looks):
     assert (tmp_path / "w" / "checkpoints" / "step-0000002" / "checkpoint.json").is_file()
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_an_alarm_remembers_its_looks_when_a_run_is_resumed(examples, tmp_path, looks):
     folders = (tmp_path / "w", examples, tmp_path / "e")
     looks(BAD)
@@ -310,6 +313,7 @@ def test_an_alarm_remembers_its_looks_when_a_run_is_resumed(examples, tmp_path, 
         experiment.train(dataclasses.replace(RECIPE, steps=14), *folders, on_collapse="stop")
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_variety_that_is_lost_at_the_very_end_is_seen(examples, tmp_path, looks):
     looks(GOOD, GOOD, BAD)  # at steps 2, 4 and 6, the last
     recipe = dataclasses.replace(RECIPE, steps=6)
@@ -318,6 +322,7 @@ def test_variety_that_is_lost_at_the_very_end_is_seen(examples, tmp_path, looks)
     assert "collapsed by step 6" in result.stopped
 
 
+@pytest.mark.usefixtures("without_exports")
 def test_a_run_shorter_than_its_checkpoints_is_looked_at(examples, tmp_path, looks, warnings):
     looks(GOOD)
     recipe = dataclasses.replace(RECIPE, steps=1)
@@ -342,6 +347,7 @@ def test_a_warned_run_goes_on_and_logs_the_held_out_bound(examples, tmp_path, lo
 
 
 @pytest.mark.parametrize("factor", [0.0, 100.0])
+@pytest.mark.usefixtures("without_exports")
 def test_the_alarm_tells_a_generator_that_ignores_z(examples, tmp_path, monkeypatch, factor):
     """No word is put into the alarm's mouth here."""
     build = building.build

@@ -218,8 +218,9 @@ def test_a_full_disk_at_either_end_is_no_end(examples, tmp_path, monkeypatch, sa
     assert result.steps == 12
 
 
-def test_a_full_disk_is_an_end_if_it_shall_be(examples, tmp_path, monkeypatch):
-    no_room(monkeypatch, "step-0000000")
+@pytest.mark.parametrize("where", ["step-0000000", "step-0000012"])
+def test_a_full_disk_at_either_end_is_one_if_it_shall_be(examples, tmp_path, monkeypatch, where):
+    no_room(monkeypatch, where)
     with pytest.raises(Stopped, match="Make room; the same command goes on"):
         experiment.train(RECIPE, *folders(examples, tmp_path), on_full_disk="stop")
 

@@ -97,7 +97,19 @@ def test_resumed_run_equals_the_uninterrupted_one(recipe, examples, tmp_path):
         shutil.rmtree(killed / "checkpoints" / f"step-{step:07d}")
     resumed = train(recipe, killed, examples, tmp_path / "export_resumed")
     assert resumed.steps == whole.steps == 6
+    assert resumed.trained == 4  # and not all of them anew, which would end alike
     assert_equal_states(state(whole.gan), state(resumed.gan))
+
+
+@pytest.mark.usefixtures("without_exports")
+def test_a_run_made_longer_equals_one_that_was_so_long_from_the_start(examples, tmp_path):
+    recipe = CASES["conditional_mlp"]
+    whole = train(recipe, tmp_path / "whole", examples, tmp_path / "export")
+    half = dataclasses.replace(recipe, steps=3)  # where no interval of curves ends
+    train(half, tmp_path / "parts", examples, tmp_path / "export")
+    longer = train(recipe, tmp_path / "parts", examples, tmp_path / "export")
+    assert (longer.steps, longer.trained) == (6, 3)
+    assert_equal_states(state(whole.gan), state(longer.gan))
 
 
 def test_two_replicas_play_the_same_game(recipe, examples, two_replicas):

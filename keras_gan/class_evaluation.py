@@ -39,7 +39,9 @@ def load_classifier(examples: str | os.PathLike[str], *, seed: int = 0) -> keras
     classifier = agreement.train_classifier(images, labels, len(info.classes), seed=seed)
     with contextlib.suppress(OSError):
         with files.replacing(kept) as temporary:
-            keras.saving.save_model(classifier, whole := temporary.with_suffix(".keras"))
+            keras.saving.save_model(
+                classifier, whole := temporary.with_name(temporary.name + ".keras")
+            )
             whole.replace(temporary)
         with files.replacing(kept.with_suffix(".json")) as temporary:
             known = key | {"sha256": records.file_sha256(kept)}
@@ -72,7 +74,7 @@ def judge_classes(
         same for each.
 
     Raises:
-        UserError: if the folder has other classes than the model.
+        UserError: if the folder has other classes than the model, or they outnumber the samples.
     """
     info = records.DatasetInfo.read(examples)
     count = len(info.classes)
@@ -80,6 +82,11 @@ def judge_classes(
         raise UserError(
             f"Expected data of the model's {sampler.num_classes} classes; received {examples} with "
             f"{count}. Try other --examples."
+        )
+    if samples < count:
+        raise UserError(
+            f"Expected at least a sample of each of the {count} classes; received {samples}. Try "
+            f"--n={count * 10}."
         )
     classifier = load_classifier(examples) if classifier is None else classifier
     asked = np.arange(samples) % count
@@ -98,7 +105,7 @@ def judge_classes(
         train, validation, judges = (images[of == number] for images, of in splits.values())
         row: dict[str, Any] = {"name": name, "agreement": float(shown.classes[number])}
         row["classifier"] = float(real.classes[number])
-        if len(judges) and len(validation):
+        if len(judges) and len(validation) and len(train):
             own = drawn[asked == number]
             validation = validation[: parzen.PUBLISHED_VALIDATION]
             for kind, images, found in (

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,7 +18,6 @@ from keras_gan import (
     checkpoints,
     data,
     encoders,
-    files,
     guards,
     loop,
     networks,
@@ -31,7 +30,7 @@ from keras_gan import (
 from keras_gan import card as cards
 from keras_gan import workdir as workdirs
 from keras_gan.few_labels import FewLabels
-from keras_gan.interfaces import Preempted, UserError
+from keras_gan.interfaces import UserError
 from keras_gan.labelled import Labelled, feed, load_labelled
 from keras_gan.metrics import agreement, linear_probe
 from keras_gan.networks import noisy
@@ -131,7 +130,7 @@ def train(
 
     Raises:
         UserError: if the replicas cannot share a batch, or the work directory's checkpoints are of
-            other options or other data.
+            other options or other data, or of more steps.
         Preempted: if it was asked to end (SIGTERM); the same call goes on.
     """
     info = records.DatasetInfo.read(examples)
@@ -147,7 +146,12 @@ def train(
         first_images = tf.constant(labelled[0][:START_IMAGES])
         noisy.start_from(gan.discriminator, first_images, options.seed)
     first, total = callbacks.current_step(gan), options.steps
-    if first >= total:
+    if first > total:
+        raise UserError(
+            f"Expected at least the {first} steps that {workdir} has; received {total}. Try more "
+            "--steps, or another --workdir."
+        )
+    if first == total:
         logging.info("%s is finished at step %s", workdir, f"{first:,}")
         return gan
     logging.info("%s: from step %s to %s", workdir, f"{first:,}", f"{total:,}")
@@ -161,7 +165,7 @@ def train(
     look = ValidationError(held_out, written, every=VALIDATE_EVERY * options.log_every)
     if not restored:
         saving.act()
-    with _saved_if_ended(saving), signal.listening(), contextlib.closing(progress):
+    with guards.saved_if_ended(saving.act), signal.listening(), contextlib.closing(progress):
         loop.train(
             gan,
             total,
@@ -179,27 +183,6 @@ def train(
         )
         saving.act()
     return gan
-
-
-@contextlib.contextmanager
-def _saved_if_ended(saving: guards.SaveCheckpoints) -> Iterator[None]:
-    """Save a run that is ended from outside."""
-    try:
-        yield
-    except Preempted as preempted:
-        raise Preempted(f"{preempted}. {_saved(saving)}.") from None
-    except KeyboardInterrupt:
-        logging.info(_saved(saving))
-        raise
-
-
-def _saved(saving: guards.SaveCheckpoints) -> str:
-    try:
-        return f"Saved as {saving.act()}; the same command goes on from there"
-    except Exception as error:
-        if not isinstance(error, guards.NonFinite) and not files.is_full(error):
-            raise
-        return f"Not saved: {error}"
 
 
 def judge(found: np.ndarray, of: Labelled) -> dict[str, float]:

@@ -38,7 +38,8 @@ class Optimizer:
         momentum_epochs: the epoch at which momentum stops rising.
         decay: the learning rate at update t is `learning_rate / decay**t`.
         minimum: the learning rate never falls below this.
-        schedule: "constant", or "cosine" or "linear" (down to 0 at the last step).
+        schedule: "constant", which leaves the rate to `decay` and `minimum`, or "cosine" or
+            "linear" (down to 0 at the last step).
         hold: share of the run before a linear schedule falls.
     """
 
@@ -73,6 +74,13 @@ class Optimizer:
             self.momentum_epochs > 1,
             "momentum_epochs above 1",
             momentum_epochs=self.momentum_epochs,
+        )
+        _expect(
+            self.schedule == "constant" or (self.decay == 1 and self.minimum == 0),
+            "decay=1 and minimum=0 with a schedule that falls by itself",
+            schedule=self.schedule,
+            decay=self.decay,
+            minimum=self.minimum,
         )
 
 
@@ -157,6 +165,8 @@ class MaxoutConv:
         hidden_dropout: share of every later layer's input that is dropped.
         generator_range: generator weights start from U(-range, range).
         discriminator_range: discriminator weights start from U(-range, range).
+        output_range: the transposed convolution's weights start from U(-range, range); 0 for the
+            same range as the generator's others.
     """
 
     generator_units: tuple[int, ...] = (8000,)
@@ -174,6 +184,7 @@ class MaxoutConv:
     hidden_dropout: float = 0.5
     generator_range: float = 0.05
     discriminator_range: float = 0.005
+    output_range: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -207,6 +218,8 @@ class MaxoutConv:
             stride=self.stride,
         )
         _expect_dropout_and_ranges(self)
+        output_range = self.output_range
+        _expect(output_range >= 0, "output_range of at least 0", output_range=output_range)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -172,9 +172,20 @@ def load_split(root: str | os.PathLike[str], split: str, limit: int | None = Non
 
 
 def load_labels(root: str | os.PathLike[str], split: str, limit: int | None = None) -> np.ndarray:
-    """Read the labels of the images that `load_split` reads: int64 [n]."""
+    """Read the labels of the images that `load_split` reads: int64 [n].
+
+    Raises:
+        UserError: if some have none.
+    """
     batches = _batches(root, split, limit, labels=True).map(lambda images, labels: labels)
-    return np.concatenate(list(batches.as_numpy_iterator()))
+    labels = np.concatenate(list(batches.as_numpy_iterator()))
+    if (labels < 0).any():
+        raise UserError(
+            f"Expected a label for each image of {split} in {root}; received "
+            f"{(labels < 0).sum():,} of {len(labels):,} without. Try images in a folder for each "
+            "class, in every split."
+        )
+    return labels
 
 
 def _batches(

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -13,10 +12,11 @@ import tensorflow as tf
 from absl import logging
 
 from keras_gan import callbacks, checkpoints, export, files, guards, loop, overrides
+from keras_gan import workdir as workdirs
 from keras_gan.config import Encoder, Recipe
 from keras_gan.gan import GAN
 from keras_gan.inference import Inference
-from keras_gan.interfaces import Preempted, UserError
+from keras_gan.interfaces import UserError
 from keras_gan.networks import encoder
 
 FOLDER = "inference"  # in a run's work directory
@@ -55,37 +55,39 @@ def train(
         folder: its checkpoints; made if it is not there.
 
     Raises:
-        UserError: if the folder is another generator's, or another encoder's.
+        UserError: if the folder is another generator's, another encoder's, or trained in by another
+            process.
         Preempted: if it was asked to end (SIGTERM); the same call goes on.
     """
     folder = pathlib.Path(folder)
     inference = build(gan, options)
-    _claim(folder, gan, options)
-    saved = checkpoints.Checkpoints(folder / "checkpoints", recipe, data_hash)
-    saved.restore(inference)
-    first, total = callbacks.current_step(inference), options.steps
-    if first > total:
-        raise UserError(
-            f"Expected at least the {first} steps that {folder} has; received {total}. Try more "
-            "--steps, or another --out_workdir."
-        )
-    if 0 < first < total:
-        logging.info("Resuming %s at step %s of %s", folder, f"{first:,}", f"{total:,}")
-    saving = _Save(saved)
-    saving.set_model(inference)
-    signal = guards.StopOnSignal(lambda asked: asked)
-    progress = callbacks.Progress(first, total, total)
-    with _saved_if_ended(saving, signal, progress):
-        for count, size in loop.intervals(first, total, LOG_EVERY):
-            inference.fit(
-                tf.data.Dataset.range(np.iinfo(np.int64).max),  # whose numbers nobody looks at
-                epochs=count,
-                steps_per_epoch=size,
-                shuffle=False,
-                verbose=0,
-                callbacks=[progress, saving, signal],
+    with workdirs.alone_in(folder):
+        _claim(folder, gan, options)
+        saved = checkpoints.Checkpoints(folder / "checkpoints", recipe, data_hash)
+        saved.restore(inference)
+        first, total = callbacks.current_step(inference), options.steps
+        if first > total:
+            raise UserError(
+                f"Expected at least the {first} steps that {folder} has; received {total}. Try "
+                "more --steps, or another --out_workdir."
             )
-        saving.act()
+        if 0 < first < total:
+            logging.info("Resuming %s at step %s of %s", folder, f"{first:,}", f"{total:,}")
+        saving = _Save(saved)
+        saving.set_model(inference)
+        signal = guards.StopOnSignal(lambda asked: asked)
+        progress = callbacks.Progress(first, total, total)
+        with guards.saved_if_ended(saving.act), signal.listening(), contextlib.closing(progress):
+            for count, size in loop.intervals(first, total, LOG_EVERY):
+                inference.fit(
+                    tf.data.Dataset.range(np.iinfo(np.int64).max),  # whose numbers nobody looks at
+                    epochs=count,
+                    steps_per_epoch=size,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[progress, saving, signal],
+                )
+            saving.act()
     return inference
 
 
@@ -216,20 +218,3 @@ class _Save(callbacks.Periodic):
             if not np.isfinite(variable.numpy()).all():
                 raise guards.NonFinite(variable.path, callbacks.current_step(self.model))
         return self._saved.save(self.model)
-
-
-@contextlib.contextmanager
-def _saved_if_ended(
-    saving: _Save, signal: guards.StopOnSignal, progress: callbacks.Progress
-) -> Iterator[None]:
-    """Save what there is when the system, or the user, ends the training."""
-    try:
-        with signal.listening():
-            yield
-    except Preempted as preempted:
-        where = saving.act()
-        raise Preempted(
-            f"{preempted}. Saved as {where}; the same command goes on from there."
-        ) from None
-    finally:
-        progress.close()

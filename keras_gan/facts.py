@@ -94,9 +94,15 @@ def read(workdir: str | os.PathLike[str]) -> Run:
 
 
 def base_recipe(recipe: Recipe) -> Recipe:
-    """Find the recipe that a run's was made from: named after it, or `images`."""
-    names = [name for name in RECIPES if recipe.name == name or recipe.name.startswith(f"{name}_")]
-    return RECIPES[max(names, key=len, default="images")]
+    """Find the recipe that a run's was made from: its namesake, or the likest by name, or `images`.
+
+    A run is named after its recipe and the data, or, with `images`, after the data alone.
+    """
+    if recipe.name in RECIPES:
+        return RECIPES[recipe.name]
+    names = [name for name in RECIPES if recipe.name.startswith(f"{name}_")]
+    bases = [RECIPES[name] for name in (*sorted(names, key=len, reverse=True), "images")]
+    return min(bases, key=lambda base: len(overrides.differences(base, recipe)))
 
 
 def changes(run: Run) -> tuple[str, dict[str, tuple[Any, Any]]]:

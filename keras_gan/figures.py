@@ -87,19 +87,24 @@ def draw_figures_2_and_3(out: pathlib.Path, values: flags.FlagValues) -> dict[st
     sampler, gan, examples, prior = evaluation.load_subject(
         values.model, values.workdir, values.examples, values.examples_root
     )
-    train = data.load_split(examples, "train")
+    exported = getattr(sampler, "card", {}).get("recipe", {})
+    if exported.get("scale") == "contrast":
+        logging.warning(
+            "Samples have an average image's contrast, the originals beside them their own. Try "
+            "--workdir, which shows both alike."
+        )
+    as_drawn = gan.as_drawn if gan is not None else lambda real: real
+    train = as_drawn(data.load_split(examples, "train"))
     images.write_png(out / "figure2.png", plots.figure_2(sampler, train, seed=values.seed))
     images.write_png(out / "figure3.png", plots.figure_3(sampler, seed=values.seed))
     if prior in ("normal", "spherical"):
         arcs = plots.figure_3(sampler, seed=values.seed, spherical=True)
         images.write_png(out / "figure3_spherical.png", arcs)
     try:
-        held_out = data.load_split(examples, "validation")
+        held_out = as_drawn(data.load_split(examples, "validation"))
     except UserError:
         logging.warning("%s has no validation images: no copying score.", examples)
         return {}
-    if gan is not None:
-        train, held_out = gan.as_drawn(train), gan.as_drawn(held_out)
     found = neighbours.copying(sampler.sample(values.n, seed=values.seed), train, held_out)
     print(  # noqa: T201
         f"Figure 2: {found.nearer:.1%} of {values.n} samples lie nearer to a training image than "

@@ -199,6 +199,27 @@ class WhileThereIsRoom(keras.callbacks.Callback):
         return written
 
 
+@contextlib.contextmanager
+def saved_if_ended(save: Callable[[], pathlib.Path]) -> Iterator[None]:
+    """Save a training that the system (SIGTERM) or the user (Ctrl-C) ends."""
+    try:
+        yield
+    except Preempted as preempted:
+        raise Preempted(f"{preempted}. {_saved(save)}.") from None
+    except KeyboardInterrupt:
+        logging.info(_saved(save))
+        raise
+
+
+def _saved(save: Callable[[], pathlib.Path]) -> str:
+    try:
+        return f"Saved as {save()}; the same command goes on from there"
+    except Exception as error:
+        if not isinstance(error, NonFinite) and not files.is_full(error):
+            raise
+        return f"Not saved: {error}"
+
+
 def non_finite_weight(gan: keras.Model) -> str:
     """Name the first weight or moment that is not finite; empty if there is none."""
     groups = {

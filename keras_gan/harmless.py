@@ -70,13 +70,18 @@ def expect_harmless(folder: str | os.PathLike[str], stateful: frozenset[str]) ->
             for signature in meta.signature_def.values()
             for info in (*signature.inputs.values(), *signature.outputs.values())
         ]
+        # TensorFlow's Python finds its functions by the objects, a server by the signatures.
+        objects = meta.object_graph_def
+        functions = [
+            *objects.concrete_functions,
+            *(name for node in objects.nodes for name in node.function.concrete_functions),
+            *(node.bare_concrete_function.concrete_function_name for node in objects.nodes),
+        ]
         restore = [meta.saver_def.restore_op_name] if meta.saver_def.restore_op_name else []
-        found = set(_forbidden(_reached(meta.graph_def, [*at_start, *asked]), stateful))
+        found = set(_forbidden(_reached(meta.graph_def, [*at_start, *asked], functions), stateful))
         found |= set(_forbidden(_reached(meta.graph_def, restore), stateful)) - RESTORING
         found |= {f"the collection {name}" for name in set(collections) - {"saved_model_main_op"}}
-        children = {
-            child.local_name for node in meta.object_graph_def.nodes for child in node.children
-        }
+        children = {child.local_name for node in objects.nodes for child in node.children}
         found |= {f"an object's {name}" for name in children & CALLED_AT_LOADING}
         if found:
             raise UserError(
@@ -91,14 +96,14 @@ def _forbidden(operations: Iterable[str], stateful: frozenset[str]) -> Iterator[
             yield name
 
 
-def _reached(graph: Any, names: Iterable[str]) -> set[str]:
-    """List the operations that run for some tensors or nodes, functions' whole bodies with them."""
+def _reached(graph: Any, names: Iterable[str], called: Iterable[str] = ()) -> set[str]:
+    """List the operations that run for some tensors, nodes or functions, whole bodies with them."""
     nodes = {node.name: node for node in graph.node}
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
     operations: set[str] = set()
     seen: set[str] = set()
     waiting = [_node(name) for name in names]
-    functions: list[str] = []
+    functions = list(called)
     while waiting:
         name = waiting.pop()
         if name in seen or name not in nodes:
@@ -117,8 +122,7 @@ def _reached(graph: Any, names: Iterable[str]) -> set[str]:
             operations.add(node.op)
             functions += _called(node)
     # A function may also be called as if it were an operation.
-    called = operations & set(bodies) - entered
-    if called:
+    if operations & set(bodies) - entered:
         operations |= {node.op for name in bodies for node in bodies[name]}
     return operations - set(bodies)
 

@@ -131,7 +131,10 @@ class Inference(keras.Model):
     # For whole sets of images, as numpy arrays ------------------------------------------------
 
     def infer(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Say which z, float32 [n, d], images [n, H, W, C] in [0, 1] were made from."""
+        """Say which z, float32 [n, d], images [n, H, W, C] in [0, 1] were made from.
+
+        Real images must be as `GAN.as_drawn` makes them: it learnt from samples.
+        """
         return self._in_batches(self, images, labels=labels)
 
     def reconstruct(self, images: np.ndarray, labels: Any = None, *, refine: int = 0) -> np.ndarray:

@@ -66,8 +66,9 @@ def judge(
     rows["one draw"] |= _named("apart", completion.distance(drawn[0], drawn[1], mask))
     if not records.all_labelled(examples):  # which the classifier learns from
         return rows
-    labels = data.load_labels(examples, split, images)
-    if (labels < 0).any():
+    try:
+        labels = data.load_labels(examples, split, images)
+    except UserError:
         return rows
     classifier = load_classifier(examples) if classifier is None else classifier
     for name, made in kinds.items():

@@ -64,8 +64,18 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Names": {"value": (1, "[string]")},
     "Collection": {"node_list": (1, "Names")},
     "Child": {"local_name": (2, "string")},
-    "SavedObject": {"children": (1, "[Child]")},
-    "SavedObjectGraph": {"nodes": (1, "[SavedObject]")},
+    "SavedFunction": {"concrete_functions": (1, "[string]")},
+    "BareFunction": {"concrete_function_name": (1, "string")},
+    "ConcreteFunction": {"bound_inputs": (2, "[int32]")},
+    "SavedObject": {
+        "children": (1, "[Child]"),
+        "function": (6, "SavedFunction"),
+        "bare_concrete_function": (8, "BareFunction"),
+    },
+    "SavedObjectGraph": {
+        "nodes": (1, "[SavedObject]"),
+        "concrete_functions": (2, "{ConcreteFunction}"),
+    },
     "MetaGraph": {
         "graph_def": (2, "Graph"),
         "saver_def": (3, "Saver"),

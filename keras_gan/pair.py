@@ -65,9 +65,11 @@ class Pair(keras.Model):
 
     def as_drawn(self, images: np.ndarray) -> np.ndarray:
         """Give real images, float32 [n, H, W, C] in [0, 1], what every sample's scale gives it."""
-        if self.scale is None:
-            return images
-        return self.scale.restore(self.scale(tf.constant(images))).numpy()
+        return images if self.scale is None else self.rescaled(tf.constant(images)).numpy()
+
+    def rescaled(self, images: tf.Tensor) -> tf.Tensor:
+        """Do what `as_drawn` does, inside a graph too."""
+        return images if self.scale is None else self.scale.restore(self.scale(images))
 
     def discriminate(self, images: Any, labels: Any = None) -> np.ndarray:
         """Return D's logits, float32 [n], on images.

@@ -280,13 +280,13 @@ def parse(serialized: Any, info: DatasetInfo, *, labels: bool) -> Any:
         labels: whether to return labels as well.
 
     Returns:
-        uint8 images [B, H, W, C], or the pair (images, int64 labels [B]).
+        uint8 images [B, H, W, C], or the pair (images, int64 labels [B]), -1 where there is none.
     """
     import tensorflow as tf
 
     features = {"image": tf.io.FixedLenFeature([], tf.string)}
     if labels:
-        features["label"] = tf.io.FixedLenFeature([], tf.int64)
+        features["label"] = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
     parsed = tf.io.parse_example(serialized, features)
     shape = info.image_shape
     flat = tf.io.decode_raw(parsed["image"], tf.uint8, fixed_length=int(np.prod(shape)))

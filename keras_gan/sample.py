@@ -86,7 +86,7 @@ flags.DEFINE_string("out", "samples.png", "A .png or .npz file.", flag_values=FL
 
 IMAGES = 64
 COLUMNS = 10  # of a grid of classes
-OF_A_SERVER = ("name", "version", "label", "certificates")
+OF_A_SERVER = ("name", "version", "label", "certificates", "timeout")
 
 
 def draw(values: flags.FlagValues) -> np.ndarray:
@@ -185,7 +185,7 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(f"Expected --out to end in .png or .npz; received --out={values.out}.")
     cli.expect_writable(out.parent)
     for name in OF_A_SERVER:
-        if values[name].value and not values.url:
+        if values[name].present and not values.url:
             raise UserError(f"Expected --{name} with --url; received no --url.")
     drawn = draw(values)
     if out.suffix == ".png":

@@ -89,7 +89,7 @@ def build(
     def infer(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         assert inference is not None
         with _expecting(_pixels(images), *told(labels)):
-            return {"latent": inference(images, *labels)}
+            return {"latent": inference(gan.rescaled(images), *labels)}
 
     def reconstruct(images: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         return generate(infer(images, *labels)["latent"], *labels)

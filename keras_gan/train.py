@@ -128,6 +128,11 @@ def options_from(values: flags.FlagValues) -> Options:
         given.append(f"--examples={values.examples}")
     if len(given) > 1:
         raise UserError(f"Expected one source of images; received {' and '.join(given)}.")
+    unread = [name for name in ("data_dir", "manual_dir") if values[name].value]
+    if values.examples and unread:
+        raise UserError(
+            f"Expected --{unread[0]} without --examples, which are read as they are; received both."
+        )
     return Options(
         values.dataset or "",
         data_dir=values.data_dir,

@@ -35,7 +35,7 @@ def alone_in(workdir: pathlib.Path) -> Iterator[None]:
             except BlockingIOError as error:
                 if look == LOOKS - 1:
                     raise UserError(
-                        "Expected a --workdir that no other process trains in; received "
+                        "Expected a work directory that no other process trains in; received "
                         f"{workdir}. Try another, or wait for that one's end."
                     ) from error
                 time.sleep(LOOK_SECONDS)

@@ -83,6 +83,12 @@ class Options:
                 f"Expected --size of 0 (keep) or {images.MIN_SIDE} to {MAX_SIZE}; received "
                 f"{self.size}."
             )
+        for name in ("data_dir", "manual_dir"):
+            if getattr(self, name) and (self.images or self.arrays):
+                raise UserError(
+                    f"Expected --{name} with a --dataset; received it with "
+                    f"{self.images or self.arrays}."
+                )
         if self.fold and not (self.arrays or "").lower().endswith(".mat"):
             raise UserError(f"Expected --fold with a .mat file; received --fold={self.fold}.")
         if self.labels and not self.arrays:

@@ -144,6 +144,8 @@ def test_a_reader_that_leaves_is_no_error():
         ("keras_gan.evaluate", ["--model=saved"], "Expected an export"),
         ("keras_gan.train", ["--dataset=mnist", "--images=x"], "received --dataset=mnist and --im"),
         ("keras_gan.train", ["--images=x", "--examples=y"], "one source of images"),
+        ("keras_gan.train", ["--images=x", "--data_dir=y"], "Expected --data_dir with a --dataset"),
+        ("keras_gan.train", ["--examples=x", "--manual_dir=y"], "--manual_dir without --examples"),
         ("keras_gan.train", ["--images=no/such/folder"], "Expected --images to be a folder"),
         ("keras_gan.train", ["--examples=no/such/folder"], "Expected a finished data folder"),
         ("keras_gan.infer", [], "Expected --workdir; received none"),

@@ -631,6 +631,7 @@ def test_it_imports_neither_tensorflow_nor_keras(local):
         (["--url=http://x", "--name=m", "--version=1", "--label=a"], "a version or a label"),
         (["--url=http://x", "--model=m"], "received --model=m and --url=http://x"),
         (["--model=m", "--label=a"], "Expected --label with --url"),
+        (["--model=m", "--timeout=60"], "Expected --timeout with --url"),
         (["--model=m", "--truncation=0"], "truncation"),
     ],
 )

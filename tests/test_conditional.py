@@ -592,6 +592,8 @@ def test_the_classifier_is_kept_for_these_data_only(squares, tmp_path, monkeypat
 def test_other_classes_are_refused(squares):
     with pytest.raises(UserError, match=r"the model's 3 classes; received .* with 4"):
         class_evaluation.judge_classes(Squares(range(3)), squares)
+    with pytest.raises(UserError, match=r"a sample of each of the 4 classes; received 3"):
+        class_evaluation.judge_classes(Squares(range(4)), squares, samples=3)
 
 
 def test_evaluate_prints_and_keeps_the_agreement(run, examples, tmp_path, capsys, monkeypatch):

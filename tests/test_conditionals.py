@@ -570,6 +570,26 @@ def test_images_without_a_class_leave_the_classes_out(run, tmp_path):
     assert not any("class" in row for row in rows.values())
 
 
+def test_a_test_split_without_classes_leaves_the_classes_out(run, tmp_path):
+    from keras_gan import data, inpainting_evaluation, records
+
+    rng = np.random.default_rng(0)
+    for number in range(60):  # as Kaggle lays images out
+        folder = tmp_path / "mine" / ("train/a", "train/b", "test")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f"{number}.png")
+    options = Options(images=str(tmp_path / "mine"), validation="none")
+    preprocess.preprocess(options, tmp_path / "examples")
+    assert records.all_labelled(tmp_path / "examples")
+    assert sorted(data.load_labels(tmp_path / "examples", "train")) == [0] * 20 + [1] * 20
+    with pytest.raises(UserError, match=r"label for each image of test in .* received 7 of 7 with"):
+        data.load_labels(tmp_path / "examples", "test", 7)
+    gan, _ = trained.load_run(run / "run")
+    mask = masks.named("left", SHAPE)
+    rows = inpainting_evaluation.judge(gan, tmp_path / "examples", mask, images=10, draws=2)
+    assert not any("class" in row for row in rows.values())
+
+
 def test_the_command_measures(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(inpainting_evaluation, "load_classifier", lambda examples: ten_classes())
     out = tmp_path / "rows.json"

@@ -292,6 +292,12 @@ def test_overrides_of_the_new_keys():
         (["network=maxout_conv", "network.units=0"], "units of at least 1"),
         (["network=maxout_conv", "network.input_dropout=1"], r"input_dropout in \[0, 1\)"),
         (["network=maxout_conv", "network.generator_range=0"], "generator_range above 0"),
+        (["network=maxout_conv", "network.output_range=-1"], "output_range of at least 0"),
+        (
+            ["d_optimizer.schedule=cosine", "d_optimizer.decay=1.1"],
+            "decay=1 and minimum=0 with .*; received schedule='cosine', decay=1.1, minimum=0.0",
+        ),
+        (["g_optimizer.schedule=linear", "g_optimizer.minimum=1e-6"], "decay=1 and minimum=0"),
     ],
 )
 def test_bad_values_of_the_new_keys(assignments, message):

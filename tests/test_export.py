@@ -433,9 +433,20 @@ def initialize_an_object(meta):
     meta.object_graph_def.nodes[0].children.add(local_name="_initialize")
 
 
+def write_by_an_object_alone(meta):
+    """Tell servers one function and Python, which looks at the objects, another."""
+    for node in meta.object_graph_def.nodes:
+        if node.HasField("function"):
+            node.function.concrete_functions[:] = ["written"]
+    written = meta.graph_def.library.function.add()
+    written.signature.name = "written"
+    written.node_def.add(name="more", op="WriteFile")
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        (write_by_an_object_alone, "WriteFile"),
         (save_at_start, "SaveV2"),
         (save_when_asked, "SaveV2"),
         (write_in_a_branch, "WriteFile"),

@@ -1,5 +1,6 @@
 """What an encoder learns of a generator, what it leaves alone, and the commands around it."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -32,6 +33,7 @@ from keras_gan import (
     priors,
     reconstruct,
     trained,
+    workdir,
 )
 from keras_gan.config import Encoder
 from keras_gan.gan import GAN
@@ -361,6 +363,28 @@ def test_a_preempted_run_goes_on_where_it_was(tmp_path, monkeypatch, taken):
     assert same(model_weights(whole), model_weights(parts))
 
 
+def test_ctrl_c_saves_what_there_is(tmp_path, monkeypatch, taken):
+    def ask(self, batch, logs=None):
+        if batch == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Progress, "on_train_batch_end", ask)
+        with pytest.raises(KeyboardInterrupt):
+            run_encoder(toy_gan(), tmp_path, 8)
+    run_encoder(toy_gan(), tmp_path, 8)
+    assert len(taken) == 3
+
+
+def test_two_do_not_train_in_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(workdir, "LOOKS", 1)
+    with (
+        workdir.alone_in(tmp_path / "a"),
+        pytest.raises(UserError, match="no other process trains in"),
+    ):
+        run_encoder(toy_gan(), tmp_path / "a", 8)
+
+
 def test_a_folder_is_of_one_generator_and_one_encoder(tmp_path):
     gan, recipe = toy_gan(), CASES["dcgan-minimax"]
     run_encoder(gan, tmp_path / "a", 3)
@@ -404,6 +428,19 @@ def test_two_replicas_learn_what_one_learns(two_replicas):
 
 
 # Exports ------------------------------------------------------------------------------------------
+
+
+def test_a_server_shows_the_encoder_photographs_as_samples_are(tmp_path):
+    recipe = dataclasses.replace(CASES["no_average"], scale="contrast")
+    gan = building.build(recipe, (8, 8, 1), train_images=240)
+    inference = encoders.build(gan, TOY)
+    photographs = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32) / 10
+    expected = inference.infer(gan.as_drawn(photographs))
+    assert np.abs(expected - inference.infer(photographs)).max() > 1e-3
+    folder = export.export(gan, tmp_path / "toy", inference=inference)
+    with contextlib.closing(Servable(folder)) as servable:
+        latent = servable.run("infer", {"images": photographs})["latent"]
+    np.testing.assert_allclose(latent, expected, atol=1e-5)
 
 
 @pytest.mark.whole_export

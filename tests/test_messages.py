@@ -100,6 +100,15 @@ PUBLISHED = {
         "tensorflow.core.protobuf.trackable_object_graph_pb2",
         "TrackableObjectGraph.TrackableObject.ObjectReference",
     ),
+    "SavedFunction": ("tensorflow.core.protobuf.saved_object_graph_pb2", "SavedFunction"),
+    "BareFunction": (
+        "tensorflow.core.protobuf.saved_object_graph_pb2",
+        "SavedBareConcreteFunction",
+    ),
+    "ConcreteFunction": (
+        "tensorflow.core.protobuf.saved_object_graph_pb2",
+        "SavedConcreteFunction",
+    ),
     "SavedObject": ("tensorflow.core.protobuf.saved_object_graph_pb2", "SavedObject"),
     "SavedObjectGraph": ("tensorflow.core.protobuf.saved_object_graph_pb2", "SavedObjectGraph"),
     "Node": ("tensorflow.core.framework.node_def_pb2", "NodeDef"),

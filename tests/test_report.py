@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_gan import charts, cli, curves, facts, pages, report
+from keras_gan import charts, cli, curves, facts, pages, recipes, report
 from keras_gan.history import Histogram
 from keras_gan.interfaces import UserError
 from tests.runs import STEPS, logged, png, write_run
@@ -326,6 +326,23 @@ def test_quantiles_and_other_bars_of_a_histogram():
     assert found.tolist() == [0.0, 0.5, 1.0, 2.0, 3.0]
     bars = charts.rebin(histogram, np.array([-1.0, 0.5, 2.0, 4.0]))
     assert bars.tolist() == [1.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "base"),
+    [
+        (("mnist", "fashion_mnist"), "mnist"),
+        ((None, "cifar10_1"), "images"),
+        ((None, "mnist_corrupted/shot_noise"), "images"),
+        ((None, None, "mnist_photos"), "images"),
+        (("mnist_paper", None, "mnist_photos"), "mnist_paper"),
+        (("mnist_paper_tuned", "kmnist"), "mnist_paper_tuned"),
+        (("mnist_paper_tuned", None), "mnist_paper_tuned"),
+    ],
+)
+def test_a_run_is_told_as_a_change_of_the_recipe_it_was_made_from(chosen, base):
+    recipe = recipes.get_recipe(*chosen).with_overrides(["seed=3", "ema_decay=0.5"])
+    assert facts.base_recipe(recipe).name == base
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_one_process_trains_in_a_work_directory_and_the_system_lets_go_of_a_dead
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.05)
         assert cli.run(train.main, train.FLAGS, "", ["train", *arguments]) == 2
-        said = "error: Expected a --workdir that no other process trains in; received "
+        said = "error: Expected a work directory that no other process trains in; received "
         assert f"{said}{tmp_path / 'runs' / 'a'}. Try" in capsys.readouterr().err
         assert [run["state"] for run in listed(capsys, tmp_path / "runs")] == ["running"]
     (told,) = listed(capsys, tmp_path / "runs")

@@ -357,6 +357,18 @@ def test_a_work_directory_of_other_options_is_refused(examples, labelled, tmp_pa
         classification.train(other, tmp_path, examples, labelled, labelled)
 
 
+def test_a_run_is_never_judged_as_a_shorter_one(examples, labelled, tmp_path):
+    constant = dataclasses.replace(TINY.d_optimizer, schedule="constant")
+    options = dataclasses.replace(TINY, d_optimizer=constant, g_optimizer=constant)
+    gan = classification.build(options, (8, 8, 1), 10)
+    gan.step.assign(options.steps)
+    info = data.records.DatasetInfo.read(examples)
+    checkpoints.Checkpoints(tmp_path / "checkpoints", options, info.data_hash).save(gan)
+    shorter = dataclasses.replace(options, steps=options.steps - 1)
+    with pytest.raises(UserError, match=r"at least the \d+ steps that .* has; received \d+"):
+        classification.train(shorter, tmp_path, examples, labelled, labelled)
+
+
 def clusters(n, rng):
     """Two flat Gaussian clusters, one above the other: points in the unit square, as images."""
     labels = rng.integers(0, 2, n)

@@ -7,6 +7,7 @@ import scipy.io
 from keras_gan.interfaces import UserError
 from pipelines import sources
 from pipelines.options import Options
+from pipelines.sources import arrays
 from pipelines.sources.source import plan_blocks
 
 RNG = np.random.default_rng(0)
@@ -175,6 +176,20 @@ def test_splits_keep_their_labels(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=LABELS, x_test=IMAGES, y_test=LABELS)
     source = opened(tmp_path / "a.npz", splits="train=x_test")
     np.testing.assert_array_equal(read(source)[1], LABELS)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_arrays_in_the_order_of_their_labels_are_warned_of(in_order, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(arrays.logging, "warning", lambda text, *args: said.append(text % args))
+    labels = np.arange(200) % 3
+    np.savez(
+        tmp_path / "a.npz",
+        images=np.zeros((200, 6, 6), np.uint8),
+        labels=np.sort(labels) if in_order else labels,
+    )
+    opened(tmp_path / "a.npz")
+    assert any("are in the order of their labels" in line for line in said) == in_order
 
 
 def test_labels_beside_go_with_one_array_alone(tmp_path):

@@ -52,12 +52,25 @@ def test_the_first_folder_below_is_the_class_however_deep_the_tree(tmp_path):
     assert not rejected
 
 
-def test_a_flat_folder_has_no_classes_and_files_come_by_name(tmp_path):
+def test_a_flat_folder_has_no_classes(tmp_path):
     for value, name in enumerate(["b.png", "a.png", "10.png", "9.png"]):
         write(tmp_path / name, value)
     source = opened(tmp_path)
     assert source.classes == ()
-    assert source.names["train"] == ("10.png", "9.png", "a.png", "b.png")
+    assert sorted(source.names["train"]) == ["10.png", "9.png", "a.png", "b.png"]
+
+
+def test_the_first_files_are_of_all_classes_and_new_ones_leave_the_others_order(tmp_path):
+    for number in range(5):
+        for index in range(40):
+            write(tmp_path / f"class_{number}" / f"{index:03d}.png")
+    names = opened(tmp_path).names["train"]
+    first = [name.partition("/")[0] for name in names[:50]]
+    # Ten of each by chance, give or take 2.4.
+    assert all(3 <= first.count(f"class_{number}") <= 17 for number in range(5)), first
+    assert opened(tmp_path).names["train"] == names
+    write(tmp_path / "class_2" / "new.png")
+    assert tuple(n for n in opened(tmp_path).names["train"] if "new" not in n) == names
 
 
 def test_folders_called_train_and_test_are_splits(tmp_path):

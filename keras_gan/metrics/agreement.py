@@ -66,12 +66,10 @@ def train_classifier(
     Returns:
         images -> logits [B, K].
     """
-    steps = epochs * (len(images) // BATCH)
+    steps = epochs * math.ceil(len(images) / BATCH)
     classifier = _network(images.shape[1:], classes, seed)
     classifier.compile(
-        optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(2e-3, max(1, steps))
-        ),
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     order = np.random.default_rng(seed)

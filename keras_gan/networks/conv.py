@@ -61,7 +61,7 @@ def build(
         kernel,
         strides=stride,
         use_bias=False,
-        kernel_initializer=uniform(limit),
+        kernel_initializer=uniform(options.output_range or limit),
         name="transposed",
         dtype=dtype,
     )(h)  # [B, (rows - 1) * stride + kernel, ..., C]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
+from absl import logging
 from PIL import Image
 
 from keras_gan import images, records
@@ -41,6 +42,7 @@ NOT_IN_RANGE = "values outside [0, 1], which floating-point pixels must be in: d
 CHUNK = 1024
 CHUNK_BYTES = 2**23
 MAX_CLASSES = 2**16
+MANY = 100  # labels, which are not in order by chance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +138,13 @@ def open_source(options: Options) -> ArraySource:
         if key is not None:
             labels = _all_labels(file, key, split, shapes[split][0], options.fold)
             highest = max(highest, int(labels.max(initial=-1)))
+            if len(labels) >= MANY and (np.diff(labels) >= 0).all() and labels[0] < labels[-1]:
+                logging.warning(
+                    "The %s images of %s are in the order of their labels: what looks at the first "
+                    "of them sees few classes. Try shuffling images and labels alike",
+                    split,
+                    path,
+                )
     return ArraySource(
         name=options.title,
         path=path,

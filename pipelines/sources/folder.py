@@ -56,7 +56,7 @@ class FolderSource:
         ignored: files that are no images by their names.
         grey: whether it was chosen to be grey because the images looked at are.
         fingerprint: hash of the files' names, sizes and times of last change.
-        names: each split's files, relative to `folder`, in order.
+        names: each split's files, relative to `folder`, in the order of `_scattered`.
     """
 
     name: str
@@ -151,8 +151,17 @@ def open_source(options: Options) -> FolderSource:
         ignored=ignored,
         grey=not options.channels and channels == 1,
         fingerprint=_fingerprint(files),
-        names={split: tuple(listed) for split, listed in splits.items()},
+        names={split: _scattered(listed) for split, listed in splits.items()},
     )
+
+
+def _scattered(names: list[str]) -> tuple[str, ...]:
+    """Order files as if at random, always alike: the first of them stand for all, of any class."""
+
+    def digest(name: str) -> bytes:
+        return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+
+    return tuple(sorted(names, key=digest))
 
 
 def fingerprint(options: Options) -> str:

@@ -1,4 +1,4 @@
-# `make train` and `make test` need Python 3.11+, make and a package index; nothing else.
+# `make train` and `make test` need Python 3.11 to 3.13, make and a package index; nothing else.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -47,8 +47,8 @@ clean:  ## remove the environment, caches and builds (not runs, data or exports)
 
 # The environment is made again when what it is made from has changed.
 $(READY): requirements.lock setup.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Expected Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Expected Python 3.11 to 3.13, for which there is TensorFlow; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	       "Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock

@@ -109,6 +109,9 @@ def table(
     yield "| --- | --- | --- | --- | --- |"
     for racer in racers:
         own = rates[racer.name]
+        if racer.name == ceiling:  # whose "step" is one product, and compares with no other
+            yield f"| {ceiling} | | | | 100% |"
+            continue
         against = ratios(rates, racer.name, reference)
         possible = [rate * gflop[ceiling] / racer.gflop for rate in rates[ceiling]]
         share = statistics.median(a / b for a, b in zip(own, possible, strict=True))

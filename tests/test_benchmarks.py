@@ -81,6 +81,7 @@ def test_the_table_compares_round_by_round_and_with_what_is_possible():
     }
     lines = list(racing.table(racers, rates, "ceiling", "theirs"))
     # 2 of the 5 GFLOP of a product: 50, 100, 100 steps/s are possible.
+    assert lines[2] == "| ceiling | | | | 100% |"
     assert lines[3] == "| ours | 60.0 | 30.0 to 70.0 | 2.00 (1.50 to 3.00) | 60% |"
 
 

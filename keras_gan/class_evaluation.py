@@ -14,7 +14,7 @@ from keras_gan import data, files, records
 from keras_gan.interfaces import ClassSampler, UserError
 from keras_gan.metrics import agreement, parzen
 
-CLASSIFIER_VERSION = 1  # of how it is trained
+CLASSIFIER_VERSION = 2  # of how it is trained
 
 
 def load_classifier(examples: str | os.PathLike[str], *, seed: int = 0) -> keras.Model:

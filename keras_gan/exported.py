@@ -26,6 +26,9 @@ class ExportedSampler:
 
     Args:
         folder: one version's folder.
+
+    Raises:
+        UserError: if it does more than compute, or lacks the card that a conditional one needs.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
@@ -38,7 +41,8 @@ class ExportedSampler:
         shape = self._generate.structured_outputs["images"].shape
         self.image_shape: tuple[int, int, int] = tuple(shape[1:])
         self.card: dict[str, Any] = {}
-        if (self.folder / cards.CARD).is_file():
+        told = set(self._generate.structured_input_signature[1]) - {"latent"}
+        if told or (self.folder / cards.CARD).is_file():  # which says what it is told
             self.card = cards.read(self.folder)
         self.num_classes: int | None = self.card.get("num_classes")
         self._condition = Condition(self.card.get("conditions", 0), self.num_classes)

@@ -157,6 +157,11 @@ def find(root: str | os.PathLike[str], data_hash: str | None) -> pathlib.Path:
     Raises:
         UserError: if there is none.
     """
+    if data_hash is None:
+        raise UserError(
+            "Expected --examples, as the model does not say which data it was trained on; received "
+            "none. Try --examples=FOLDER."
+        )
     for path in sorted(pathlib.Path(root).glob(f"*/{INFO_FILE}")):
         with contextlib.suppress(UserError):  # another folder's trouble
             if DatasetInfo.read(path.parent).data_hash == data_hash:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
@@ -361,6 +362,14 @@ def test_an_exported_sampler_draws_as_the_live_model_does(of_classes):
         loaded.sample(1, seed=0, labels=[4])
     with pytest.raises(UserError, match="Expected labels: this model is conditional"):
         loaded.discriminate(live)
+
+
+def test_an_export_of_classes_without_its_card_is_refused(of_classes, tmp_path):
+    _, folder = of_classes
+    copy = shutil.copytree(folder, tmp_path / "1")
+    (copy / card.CARD).unlink()
+    with pytest.raises(UserError, match=r"Expected an export with its card, assets\.extra/card"):
+        exported.load_sampler(copy)
 
 
 @pytest.mark.whole_export

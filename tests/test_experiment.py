@@ -147,6 +147,8 @@ def test_find_goes_by_content_and_ignores_other_folders(tmp_path):
         assert records.find(tmp_path, records.DatasetInfo.read(folder).data_hash) == folder
     with pytest.raises(UserError, match="data_hash=0"):
         records.find(tmp_path, "0")
+    with pytest.raises(UserError, match="the model does not say which data it was trained on"):
+        records.find(tmp_path, None)
 
 
 def test_replicas_that_cannot_play_leave_nothing(examples, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import gc
 import importlib.util
 import os
 import pathlib
@@ -50,12 +49,6 @@ def pytest_sessionstart(session):
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-
-def pytest_collection_finish(session):
-    """Leave what was imported out of garbage collections, each of which would look at all of it."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,7 @@ def feature_distance(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.square(replicas.mean(real, axis=0) - replicas.mean(fake, axis=0)))
 
 
+@keras.saving.register_keras_serializable("keras_gan")
 class SemiSupervisedGAN(keras.Model):
     """A generator against a discriminator that also classifies.
 
@@ -82,6 +83,7 @@ class SemiSupervisedGAN(keras.Model):
         self.generator, self.discriminator, self.prior = generator, discriminator, prior
         self.unlabelled_weight, self.generator_loss = unlabelled_weight, generator_loss
         self.ema_decay, self.seed = ema_decay, seed
+        self.features = features
         self.average = averages.copy(generator) if ema_decay else None
         self.average_discriminator = averages.copy(discriminator) if ema_decay else None
         tapped = [discriminator.outputs[0], discriminator.get_layer(features).output]
@@ -224,3 +226,47 @@ class SemiSupervisedGAN(keras.Model):
         Outside training they come from the moving average, where there is one.
         """
         return (self.discriminator if training else self.classifier)(images, training=training)
+
+    # Saving ------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, networks included."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "generator": serialize(self.generator),
+            "discriminator": serialize(self.discriminator),
+            "prior": serialize(self.prior),
+            "unlabelled_weight": self.unlabelled_weight,
+            "generator_loss": self.generator_loss,
+            "features": self.features,
+            "ema_decay": self.ema_decay,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SemiSupervisedGAN":
+        """Make a pair from `get_config`'s answer."""
+        config = dict(config)
+        for name in ("generator", "discriminator", "prior"):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return `compile`'s arguments."""
+        if not self.compiled:
+            return {}
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "d_optimizer": serialize(self.d_optimizer),
+            "g_optimizer": serialize(self.g_optimizer),
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` says; weights and moments are loaded afterwards."""
+        optimizers = ("d_optimizer", "g_optimizer")
+        made = {name: keras.saving.deserialize_keras_object(config[name]) for name in optimizers}
+        self.compile(**config | made)

@@ -348,6 +348,32 @@ def test_any_networks_will_do():
     assert gan(images).shape == (6, 3)
 
 
+def test_a_saved_pair_holds_everything_and_goes_on_alike(labelled, tmp_path):
+    options = dataclasses.replace(TINY, ema_decay=0.5)
+    images, labels = labelled[0][:8], labelled[1][:8]
+    batches = tf.data.Dataset.from_tensors((images, labels, images)).repeat()
+
+    def fit(gan, steps):
+        gan.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+    def state(gan):
+        kept = [*gan.variables, *gan.d_optimizer.variables, *gan.g_optimizer.variables]
+        metrics = {id(v) for metric in gan.metrics for v in metric.variables}
+        return [v.numpy() for v in kept if id(v) not in metrics and "seed" not in v.path]
+
+    gan = classification.build(options, (8, 8, 1), 10)
+    fit(gan, 3)
+    gan.save(tmp_path / "pair.keras")
+    loaded = keras.models.load_model(tmp_path / "pair.keras")
+    assert isinstance(loaded, semi_supervised.SemiSupervisedGAN)
+    assert int(loaded.step.numpy()) == 3
+    np.testing.assert_array_equal(loaded(images), gan(images))
+    for pair in (gan, loaded):
+        fit(pair, 2)
+    for a, b in zip(state(gan), state(loaded), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_work_directory_of_other_options_is_refused(examples, labelled, tmp_path):
     gan = classification.build(TINY, (8, 8, 1), 10)
     info = data.records.DatasetInfo.read(examples)

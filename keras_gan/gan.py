@@ -10,6 +10,7 @@ from keras_gan import averages, conditions, coordination, encoding, losses, prio
 from keras_gan.conditions import joined
 from keras_gan.each_alone import looks_at_each_alone
 from keras_gan.pair import Pair
+from keras_gan.serialization import revived
 
 
 @keras.saving.register_keras_serializable("keras_gan")
@@ -396,14 +397,8 @@ class GAN(Pair):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
         """Make a GAN from `get_config`'s answer."""
-        config = dict(config)
-        for name in ("generator", "discriminator", "prior", "scale", "encoder"):
-            if config.get(name) is None:
-                continue
-            config[name] = keras.saving.deserialize_keras_object(
-                config[name], custom_objects=custom_objects
-            )
-        return cls(**config)
+        names = ("generator", "discriminator", "prior", "scale", "encoder")
+        return cls(**revived(config, *names, custom_objects=custom_objects))
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return `compile`'s arguments; a pair of functions must be registered with Keras."""
@@ -423,10 +418,7 @@ class GAN(Pair):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` says; weights and moments are loaded afterwards."""
         deserialize = keras.saving.deserialize_keras_object
-        config = dict(config)
-        for name in ("d_optimizer", "g_optimizer", "e_optimizer"):
-            if config.get(name) is not None:
-                config[name] = deserialize(config[name])
+        config = revived(config, "d_optimizer", "g_optimizer", "e_optimizer")
         if not isinstance(config["loss"], str):
             config["loss"] = losses.AdversarialLoss(*(deserialize(f) for f in config["loss"]))
         self.compile(**config)

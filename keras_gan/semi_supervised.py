@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_gan import averages, losses, priors, replicas
 from keras_gan.gan import GAN
+from keras_gan.serialization import revived
 
 GENERATOR_LOSSES = ("feature_matching", *losses.LOSSES)
 
@@ -247,12 +248,8 @@ class SemiSupervisedGAN(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SemiSupervisedGAN":
         """Make a pair from `get_config`'s answer."""
-        config = dict(config)
-        for name in ("generator", "discriminator", "prior"):
-            config[name] = keras.saving.deserialize_keras_object(
-                config[name], custom_objects=custom_objects
-            )
-        return cls(**config)
+        names = ("generator", "discriminator", "prior")
+        return cls(**revived(config, *names, custom_objects=custom_objects))
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return `compile`'s arguments."""
@@ -267,6 +264,4 @@ class SemiSupervisedGAN(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` says; weights and moments are loaded afterwards."""
-        optimizers = ("d_optimizer", "g_optimizer")
-        made = {name: keras.saving.deserialize_keras_object(config[name]) for name in optimizers}
-        self.compile(**config | made)
+        self.compile(**revived(config, "d_optimizer", "g_optimizer"))

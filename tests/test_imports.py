@@ -33,7 +33,7 @@ LAYERS = [
     {"conditions"},
     {"losses", "priors", "scales", "networks", "optimizers"},
     {"replicas", "each_alone"},
-    {"averages", "coordination", "encoding", "pair"},
+    {"averages", "coordination", "encoding", "pair", "serialization"},
     {"gan", "conditionals", "semi_supervised"},
     {"inference", "building"},
     {

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+UV ?= uv==0.13.9
 
 .PHONY: help train test check bench bench-quick bench-peers tensorboard lock clean
 
@@ -37,7 +38,7 @@ tensorboard: $(READY)  ## look at the logs of every run
 
 lock:  ## write requirements.lock anew from setup.py
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet uv setuptools
+	build/lock/bin/python -m pip install --quiet $(UV) setuptools
 	build/lock/bin/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes \
 	  --no-header --no-emit-index-url --extra=dev --upgrade setup.py --output-file=requirements.lock
 
@@ -45,12 +46,15 @@ clean:  ## remove the environment, caches and builds (not runs, data or exports)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment is made again when what it is made from has changed.
+# The environment is made again when what it is made from has changed. uv takes half of pip's time;
+# pip, which has settings of its own for where packages come from, does it where uv could not.
 $(READY): requirements.lock setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "Expected Python 3.11 to 3.13, for which there is TensorFlow; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	       "Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	{ $(BIN)/python -m pip install --quiet $(UV) && \
+	  $(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes --requirement requirements.lock; } || \
+	  $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -181,16 +181,3 @@ def real_faces(tmp_path_factory):
     command = [sys.executable, str(PREPARE), "--out", str(out), "faces"]
     subprocess.run(command, check=True, capture_output=True)
     return out / "faces"
-
-
-def run_module(module: str, *args: str, cwd: pathlib.Path, timeout: int = 600):
-    """Run `python -m module args` as a user would; return the finished process."""
-    assert importlib.util.find_spec(module)
-    return subprocess.run(
-        [sys.executable, "-m", module, *args],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )

@@ -9,7 +9,7 @@ from keras_gan import card, cli, records
 from keras_gan.interfaces import UserError
 from pipelines import hashes, lineage, metadata
 from tests.chain import STEPS, arguments, execute, write_images
-from tests.conftest import run_module
+from tests.commands import run_module
 
 
 @pytest.fixture(scope="module")

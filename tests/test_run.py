@@ -16,7 +16,7 @@ from keras_gan.interfaces import Preempted
 from pipelines import hashes, metadata, pushed
 from pipelines.components import evaluator, infra_validator
 from tests.chain import STEPS, arguments, execute, ran, write_images
-from tests.conftest import run_module
+from tests.commands import run_module
 
 
 @pytest.fixture(scope="module")

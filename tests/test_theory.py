@@ -7,7 +7,8 @@ import pytest
 
 from keras_gan import cli, densities, theory, toy
 from keras_gan.metrics.diversity import Diversity
-from tests.conftest import ROOT, run_module
+from tests.commands import run_module
+from tests.conftest import ROOT
 
 LOG_4 = math.log(4)
 WIDE = densities.Mixture(np.array([[-1.0], [1.0]]), 0.7)

@@ -8,7 +8,8 @@ from keras_gan import data, records
 from keras_gan.interfaces import UserError
 from pipelines import preprocess, verify
 from pipelines.options import Options
-from tests.conftest import run_module, write_examples
+from tests.commands import run_module
+from tests.conftest import write_examples
 
 COUNTS = {"train": 60, "validation": 10, "test": 20}
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, run_module
+from tests.commands import run_fresh, run_module
+from tests.conftest import ROOT
 
 SMALL = [
     "--set=network.generator_units=32",
@@ -22,7 +23,7 @@ def trained(tmp_path_factory, mnist_examples):
     folder = tmp_path_factory.mktemp("user")
     data_dir = mnist_examples.parent.parent / "tfds"
     arguments = ["--dataset=mnist", f"--data_dir={data_dir}", "--steps=30", *SMALL]
-    done = run_module("keras_gan.train", *arguments, cwd=folder)
+    done = run_fresh("keras_gan.train", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, arguments, done
 
@@ -85,14 +86,14 @@ def test_sample_draws_the_same_images_for_a_seed(trained):
 
 def test_sample_draws_a_grid_from_a_work_directory(trained):
     folder, _, _ = trained
-    done = run_module("keras_gan.sample", "--workdir=runs/mnist", "--out=grid.png", cwd=folder)
+    done = run_fresh("keras_gan.sample", "--workdir=runs/mnist", "--out=grid.png", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert Image.open(folder / "grid.png").size == (8 * 29 - 1, 8 * 29 - 1)
 
 
 def test_evaluate_prints_the_paper_beside_the_result(trained):
     folder, _, _ = trained
-    done = run_module(
+    done = run_fresh(
         "keras_gan.evaluate", "--workdir=runs/mnist", "--n=200", "--live", "--out=result.json",
         "--noruler", cwd=folder,
     )  # fmt: skip
@@ -157,7 +158,7 @@ def test_cifar10_is_the_same_command(tmp_path, cifar10_prepared, cifar10_example
 def test_own_images_in_three_commands(real_faces, tmp_path):
     """docs/your_own_images.md, at a small size, on real photographs."""
     (tmp_path / "faces").symlink_to(real_faces)
-    done = run_module(
+    done = run_fresh(
         "pipelines.preprocess", "--images=faces", "--size=16", "--out=data/faces", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
@@ -168,7 +169,7 @@ def test_own_images_in_three_commands(real_faces, tmp_path):
     done = run_module("keras_gan.train", "--examples=data/faces", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Model:   saved_models/faces/1" in done.stdout
-    done = run_module("keras_gan.sample", "--model=saved_models/faces", "--n=4", cwd=tmp_path)
+    done = run_fresh("keras_gan.sample", "--model=saved_models/faces", "--n=4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "samples.png").size == (2 * 17 - 1, 2 * 17 - 1)
     # The short way makes the same data and run, under names of their own.

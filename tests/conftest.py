@@ -15,6 +15,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as commands do: both make
 
 import numpy as np
 import pytest
+import xdist
 
 from keras_gan import files, records
 
@@ -42,10 +43,12 @@ def two_replicas():
 
 def pytest_sessionstart(session):
     """Cut the CPU in two before TensorFlow starts, for `two_replicas`; let Ctrl-C be Ctrl-C."""
-    import tensorflow as tf
-
     # Whoever starts the tests in a shell's background has them, and all that they start, ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if xdist.is_xdist_controller(session):
+        return  # which runs no test, and whose import of TensorFlow the others would wait for
+
+    import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -18,6 +16,7 @@ import tensorflow as tf
 
 from keras_gan import data, distribution
 from keras_gan.interfaces import UserError
+from tests.commands import Command
 from tests.conftest import ROOT
 
 SETTINGS = [
@@ -38,7 +37,7 @@ SETTINGS = [
 
 def command(examples, workdir, *arguments, settings=()):
     return [
-        *(sys.executable, "-m", "keras_gan.train", "--recipe=mnist", f"--examples={examples}"),
+        *("keras_gan.train", "--recipe=mnist", f"--examples={examples}"),
         *(f"--workdir={workdir}", f"--export_dir={workdir}_export"),
         *(f"--set={setting}" for setting in [*SETTINGS, *settings]),
         *arguments,
@@ -54,21 +53,20 @@ def environment(workers=(), index=0):
 
 
 def start(*arguments, workers=(), index=0, **options):
-    return subprocess.Popen(
-        command(*arguments, **options),
-        env=environment(workers, index),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return Command(*command(*arguments, **options), env=environment(workers, index), cwd=ROOT)
 
 
 def train(*arguments, **options):
     process = start(*arguments, **options)
-    printed, _ = process.communicate(timeout=240)
+    printed = said(process, 240)
     assert process.returncode == 0, printed
     return printed
+
+
+def said(process, seconds):
+    """Wait for its end; return all that it said."""
+    with process:
+        return "".join(process.communicate(seconds))
 
 
 def two_workers():
@@ -141,15 +139,14 @@ def test_two_workers_play_the_game_of_one_and_one_lost_loses_nothing(
     while not (checkpoints / "step-0000020").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     other.kill()
-    printed, _ = chief.communicate(timeout=120)
-    other.communicate()
+    printed = said(chief, 120)
     assert chief.returncode == 75, printed
     assert "Another worker was lost" in printed
     reached = max(int(path.name[5:]) for path in checkpoints.glob("step-*"))
     assert 20 <= reached < 100
 
     chief, other = pair(100)
-    texts = [process.communicate(timeout=240)[0] for process in (chief, other)]
+    texts = [said(process, 240) for process in (chief, other)]
     assert (chief.returncode, other.returncode) == (0, 0), texts
     assert f"Resuming {tmp_path / 'both'} at step {reached} of 100" in texts[0]
     assert "Model:" in texts[0]
@@ -169,7 +166,7 @@ def test_a_preempted_worker_stops_both_at_one_checkpoint(examples, tmp_path):
     while not (tmp_path / "w/checkpoints/step-0000020").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     pair[1].send_signal(signal.SIGTERM)
-    texts = [process.communicate(timeout=120)[0] for process in pair]
+    texts = [said(process, 120) for process in pair]
     assert [process.returncode for process in pair] == [75, 75], texts
     assert "Asked to stop (SIGTERM). Saved as" in texts[0]
 

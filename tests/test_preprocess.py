@@ -1,12 +1,12 @@
 """The pipeline as a whole: what it promises of any source."""
 
+import atexit
+import functools
 import json
 import os
 import pathlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -20,7 +20,7 @@ from pipelines.options import Checks, Options
 from pipelines.sources import arrays
 from pipelines.sources import folder as folder_source
 from pipelines.sources import source as source_module
-from tests.conftest import started
+from tests.commands import Command, run_module
 
 NONE = {"validation": "none"}
 
@@ -316,38 +316,24 @@ def test_a_full_disk_leaves_nothing(file, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "pipelines.preprocess", *arguments]
+def killed_at(moment, log):
+    """Have this process kill itself before so many changes of the disk; 0 only counts them."""
+    calls = 0
 
+    def deadly(work):
+        def wrapped(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if calls == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return work(*arguments, **options)
 
-KILLER = """
-import os, pathlib, shutil, signal, sys
+        return wrapped
 
-moment, log = int(sys.argv.pop(1)), sys.argv.pop(1)
-calls = 0
-
-
-def deadly(work):
-    def wrapped(*arguments, **options):
-        global calls
-        calls += 1
-        if calls == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
-
-    return wrapped
-
-
-for name in ("rename", "replace", "unlink", "mkdir"):
-    setattr(pathlib.Path, name, deadly(getattr(pathlib.Path, name)))
-shutil.rmtree = deadly(shutil.rmtree)
-import runpy
-
-try:
-    runpy.run_module("pipelines.preprocess", run_name="__main__")
-finally:
-    open(log, "w").write(str(calls))
-"""
+    for name in ("rename", "replace", "unlink", "mkdir"):
+        setattr(pathlib.Path, name, deadly(getattr(pathlib.Path, name)))
+    shutil.rmtree = deadly(shutil.rmtree)
+    atexit.register(lambda: log.write_text(str(calls)))
 
 
 def test_killed_at_any_moment_the_folder_is_absent_or_whole(tmp_path):
@@ -358,8 +344,9 @@ def test_killed_at_any_moment_the_folder_is_absent_or_whole(tmp_path):
     arguments = [f"--arrays={tmp_path / 'a.npy'}", f"--out={out}", "--shard_mb=1"]
 
     def run(moment):
-        command = [sys.executable, "-c", KILLER, str(moment), str(log), *arguments]
-        return subprocess.run(command, check=False, capture_output=True, cwd=tmp_path).returncode
+        before = functools.partial(killed_at, moment, log)
+        done = run_module("pipelines.preprocess", *arguments, cwd=tmp_path, before=before)
+        return done.returncode
 
     assert run(0) == 0
     expected = content(out)
@@ -417,22 +404,19 @@ def test_images_that_change_while_they_are_read_are_not_mixed(tmp_path, monkeypa
 
 
 def test_two_runs_at_once_both_end_well(file, tmp_path):
-    arguments = command(f"--arrays={file}", "--validation=last:7")
-    both = [
-        subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    for process in both:
-        _, errors = process.communicate(timeout=100)
-        assert process.returncode == 0, errors
+    arguments = ("pipelines.preprocess", f"--arrays={file}", "--validation=last:7")
+    with Command(*arguments, cwd=tmp_path) as one, Command(*arguments, cwd=tmp_path) as other:
+        for process in (one, other):
+            _, errors = process.communicate(timeout=100)
+            assert process.returncode == 0, errors
     assert len(list((tmp_path / "data").iterdir())) == 1
 
 
 def test_an_interrupt_is_no_traceback_and_leaves_nothing(tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "a.npy", rng.integers(0, 256, (30000, 28, 28), np.uint8))
-    arguments = command(f"--arrays={tmp_path / 'a.npy'}", "--out=data/out", "--shard_mb=1")
-    with started(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    arguments = (f"--arrays={tmp_path / 'a.npy'}", "--out=data/out", "--shard_mb=1")
+    with Command("pipelines.preprocess", *arguments, cwd=tmp_path) as process:
         while process.poll() is None and not list(tmp_path.glob("data/.out*/work/read-*")):
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
@@ -459,12 +443,10 @@ def test_a_finished_folder_is_compared_with_a_baseline(tmp_path):
     rng = np.random.default_rng(0)
     for name, low in (("dark", 0), ("light", 100)):
         np.save(tmp_path / f"{name}.npy", rng.integers(low, low + 100, (300, 8, 8), np.uint8))
-        arguments = command(f"--arrays={name}.npy", f"--out={name}", "--validation=none")
-        subprocess.run(arguments, cwd=tmp_path, check=True, capture_output=True)
-    done = subprocess.run(
-        command("--arrays=light.npy", "--out=light", "--validation=none", "--baseline=dark"),
-        cwd=tmp_path, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        arguments = [f"--arrays={name}.npy", f"--out={name}", "--validation=none"]
+        done = run_module("pipelines.preprocess", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = run_module("pipelines.preprocess", *arguments, "--baseline=dark", cwd=tmp_path)
     assert done.returncode == 2
     assert "received brightness_drift" in done.stderr
     with pytest.raises(UserError, match="Expected data without anomalies"):
@@ -473,8 +455,8 @@ def test_a_finished_folder_is_compared_with_a_baseline(tmp_path):
 
 def test_a_second_run_does_nothing_and_says_so(file, tmp_path):
     def run(*more):
-        arguments = command(f"--arrays={file}", "--validation=last:7", *more)
-        return subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path, check=False)
+        arguments = [f"--arrays={file}", "--validation=last:7", *more]
+        return run_module("pipelines.preprocess", *arguments, cwd=tmp_path)
 
     first = run("--out=out")
     assert first.returncode == 0, first.stderr
@@ -498,10 +480,7 @@ def test_a_second_run_does_nothing_and_says_so(file, tmp_path):
 def test_a_folder_with_other_files_is_left_alone(file, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
-    done = subprocess.run(
-        command(f"--arrays={file}", "--out=out"), capture_output=True, text=True, cwd=tmp_path,
-        check=False,
-    )  # fmt: skip
+    done = run_module("pipelines.preprocess", f"--arrays={file}", "--out=out", cwd=tmp_path)
     assert done.returncode == 2
     assert "Expected --out to be a new or empty folder" in done.stderr
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]

@@ -15,6 +15,7 @@ import pytest
 
 from keras_gan.interfaces import UserError
 from pipelines import runners
+from tests.commands import Command, run_module
 from tests.conftest import ROOT
 
 PORTABLE = pathlib.Path(__file__).parent / "portable"
@@ -36,10 +37,9 @@ def images(tmp_path):
     return tmp_path / "images.npz"
 
 
-def preprocess(images, out, *flags, start=subprocess.run, **options):
-    command = [sys.executable, "-m", "pipelines.preprocess", f"--arrays={images}", f"--out={out}"]
-    options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, **options}
-    return start([*command, "--shard_mb=1", *flags], cwd=images.parent, **options)
+def preprocess(images, out, *flags, start=run_module, **options):
+    command = ["pipelines.preprocess", f"--arrays={images}", f"--out={out}", "--shard_mb=1"]
+    return start(*command, *flags, cwd=images.parent, **options)
 
 
 def content(folder):
@@ -125,7 +125,7 @@ def test_four_worker_processes_give_the_same_bytes_from_the_staged_package(
 
 def test_a_worker_killed_half_way_costs_time_but_no_byte(images, expected, tmp_path):
     with services(tmp_path / "services") as flags:
-        process = preprocess(images, tmp_path / "there", *flags, start=subprocess.Popen)
+        process = preprocess(images, tmp_path / "there", *flags, start=Command)
         deadline = time.monotonic() + 120
         victim = None
         while victim is None and process.poll() is None and time.monotonic() < deadline:

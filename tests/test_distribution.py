@@ -140,6 +140,7 @@ def test_two_workers_play_the_game_of_one_and_one_lost_loses_nothing(
         time.sleep(0.02)
     other.kill()
     printed = said(chief, 120)
+    said(other, 120)
     assert chief.returncode == 75, printed
     assert "Another worker was lost" in printed
     reached = max(int(path.name[5:]) for path in checkpoints.glob("step-*"))

@@ -124,8 +124,10 @@ def test_four_worker_processes_give_the_same_bytes_from_the_staged_package(
 
 
 def test_a_worker_killed_half_way_costs_time_but_no_byte(images, expected, tmp_path):
-    with services(tmp_path / "services") as flags:
-        process = preprocess(images, tmp_path / "there", *flags, start=Command)
+    with (
+        services(tmp_path / "services") as flags,
+        preprocess(images, tmp_path / "there", *flags, start=Command) as process,
+    ):
         deadline = time.monotonic() + 120
         victim = None
         while victim is None and process.poll() is None and time.monotonic() < deadline:
